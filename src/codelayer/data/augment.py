@@ -1,0 +1,70 @@
+"""Augmentations: other pictures of the same thing.
+
+Reads  a batch (n, H, W, C) float32 in [0, 1], how strong, and a NumPy generator.
+Gives  a new batch of the same shape; each picture draws its own change, always the same count of numbers.
+Skips  noise and masks (corruptions, in objective), cropping and colour.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+
+def affine(
+    x: np.ndarray,
+    strength: float,
+    rng: np.random.Generator,
+    rotation: float | None = None,
+    shear: float | None = None,
+) -> np.ndarray:
+    """Turn, scale, shift and shear each picture about its centre; what comes from outside is 0.
+
+    strength  scale 1 +- strength; shift up to strength times half the side, each way
+    rotation  up to so many degrees, either way; 100 * strength when None
+    shear     up to so much; 1.5 * strength when None
+    returns   float32 (n, H, W, C), bilinear
+    """
+    n, height, width, _ = x.shape
+    turn, size, right, down, lean = rng.uniform(-1, 1, (5, n)).astype(np.float32)
+    turn = turn * np.float32(math.radians(100 * strength if rotation is None else rotation))
+    lean = lean * np.float32(1.5 * strength if shear is None else shear)
+    size = 1 / np.maximum(1 + size * np.float32(strength), np.float32(0.05))
+    cos, sin = np.cos(turn) * size, np.sin(turn) * size
+    column = np.arange(width, dtype=np.float32) - (width - 1) / 2
+    row = np.arange(height, dtype=np.float32) - (height - 1) / 2
+    u, v = column[None, None, :], row[None, :, None]
+    a, b, c, d = (m[:, None, None] for m in (cos, cos * lean - sin, sin, sin * lean + cos))
+    right, down = ((s * np.float32(strength * side / 2))[:, None, None] for s, side in ((right, width), (down, height)))
+    at_x = a * u + b * v + (right + np.float32((width - 1) / 2))
+    at_y = c * u + d * v + (down + np.float32((height - 1) / 2))
+    return _bilinear(x, at_x, at_y)
+
+
+def _bilinear(x: np.ndarray, at_x: np.ndarray, at_y: np.ndarray) -> np.ndarray:
+    """Values at (n, H, W) places, 0 outside: a frame of zeros holds whatever lies farther out."""
+    n, height, width, channels = x.shape
+    framed = np.zeros((n, height + 3, width + 3, channels), np.float32)
+    framed[:, 1:-2, 1:-2] = x
+    at_x = np.clip(at_x + 1, 0, width + 1)
+    at_y = np.clip(at_y + 1, 0, height + 1)
+    left, top = at_x.astype(np.int32), at_y.astype(np.int32)
+    right, down = (at_x - left.astype(np.float32))[..., None], (at_y - top.astype(np.float32))[..., None]
+    place = top * (width + 3) + left + (np.arange(n, dtype=np.int32) * ((height + 3) * (width + 3)))[:, None, None]
+    flat = framed.reshape(-1, channels)
+    upper = flat[place] * (1 - right) + flat[place + 1] * right
+    lower = flat[place + (width + 3)] * (1 - right) + flat[place + (width + 4)] * right
+    return upper * (1 - down) + lower * down
+
+
+def flip(x: np.ndarray, chance: float, rng: np.random.Generator) -> np.ndarray:
+    """Mirror each picture left to right with this chance, in [0, 1]."""
+    turned = rng.uniform(size=len(x)) < chance
+    return np.where(turned[:, None, None, None], x[:, :, ::-1], x)
+
+
+def brightness(x: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """Multiply each picture by 1 +- strength and clip to [0, 1]: black stays black."""
+    gain = 1 + strength * rng.uniform(-1, 1, len(x)).astype(np.float32)
+    return np.clip(x * gain[:, None, None, None].astype(np.float32), 0, 1)

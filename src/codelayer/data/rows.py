@@ -1,0 +1,24 @@
+"""Rows of any kind of samples: how many there are, and some of them.
+
+Reads  arrays, CSR, tensors and tables.
+Gives  the same kind, fewer or reordered rows.
+Skips  frames: `load_data` makes them tables.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .schema import Columns
+
+
+def rows_of(x: Any) -> int:
+    """The number of samples."""
+    return len(x) if isinstance(x, Columns) else int(x.shape[0])
+
+
+def take(x: Any, rows: np.ndarray | slice) -> Any:
+    """The samples at `rows` (whole numbers, a mask or a slice), in the order asked for."""
+    return x.take(rows) if isinstance(x, Columns) else x[rows]

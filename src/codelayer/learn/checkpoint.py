@@ -1,0 +1,112 @@
+"""Where a training run stands, and its saved form: weights, optimiser, position, best so far.
+
+Reads and writes  a bundle of kind "checkpoint" (no pickle); written to a sibling and renamed, so a kill leaves the
+                  old one or the new one, never half of one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .. import bundle
+from ..errors import BundleError
+
+
+@dataclass
+class Position:
+    """Where the loop stands: counters, sums of the epoch under way, the best so far."""
+
+    epoch: int = 0
+    step: int = 0
+    step_in_epoch: int = 0
+    samples: int = 0
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    best: float = math.inf
+    stale: int = 0
+    stopped: bool = False
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def add(self, terms: dict[str, Tensor], samples: int) -> None:
+        """Count one step."""
+        for name, value in terms.items():
+            part = value.detach() * samples
+            self.sums[name] = self.sums[name] + part if name in self.sums else part
+        self.samples += samples
+        self.step += 1
+        self.step_in_epoch += 1
+
+    def end_epoch(self) -> dict[str, float]:
+        """The mean of every term over the epoch; the counters are set for the next one."""
+        terms = {name: float(value) / max(1, self.samples) for name, value in self.sums.items()}
+        self.epoch, self.step_in_epoch, self.samples, self.sums = self.epoch + 1, 0, 0, {}
+        return terms
+
+
+def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, position: Position) -> None:
+    """Write everything a resumed run needs to end in the same bits."""
+    tensors = {f"model.{name}": array(value) for name, value in model.state_dict().items()}
+    tensors |= {f"best.{name}": array(value) for name, value in position.best_weights.items()}
+    tensors |= {f"sums.{name}": array(value) for name, value in position.sums.items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"adam.{index}.{name}": array(value) for name, value in state.items()}
+    plan: dict[str, Any] = {
+        "epoch": position.epoch,
+        "step": position.step,
+        "step_in_epoch": position.step_in_epoch,
+        "samples": position.samples,
+        "best": None if math.isinf(position.best) else position.best,
+        "stale": position.stale,
+        "stopped": position.stopped,
+        "history": position.history,
+    }
+    bundle.write(path, "checkpoint", plan, tensors)
+
+
+def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Position:
+    """Put a checkpoint back into model and optimiser.
+
+    errors  BundleError when it does not belong to this model
+    """
+    found = bundle.read(path)
+    if found.kind != "checkpoint":
+        raise BundleError(f"{path} holds a {found.kind}, not a checkpoint", "remove it to start the run again")
+    groups: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "sums": {}, "adam": {}}
+    for name, value in found.tensors.items():
+        head, _, rest = name.partition(".")
+        groups[head][rest] = torch.from_numpy(np.array(value))
+    try:
+        model.load_state_dict(groups["model"])
+    except RuntimeError:
+        raise BundleError(f"{path} belongs to another model", "remove it to start the run again") from None
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in groups["adam"].items():
+        index, _, slot = name.partition(".")
+        state.setdefault(int(index), {})[slot] = value
+    if state:
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    plan = found.plan
+    return Position(
+        epoch=plan["epoch"],
+        step=plan["step"],
+        step_in_epoch=plan["step_in_epoch"],
+        samples=plan["samples"],
+        sums=groups["sums"],
+        best=math.inf if plan["best"] is None else plan["best"],
+        stale=plan["stale"],
+        stopped=plan["stopped"],
+        best_weights=groups["best"],
+        history=plan["history"],
+    )
+
+
+def array(value: Any) -> np.ndarray:
+    """A tensor or number as an array of its own."""
+    return value.detach().cpu().numpy().copy() if isinstance(value, Tensor) else np.asarray(value)

@@ -1,0 +1,197 @@
+"""What everything that makes codes has in common: checking rows, coding them in blocks, saving.
+
+Reads  2-D arrays and CSR (checked by scikit-learn), pictures and sequences, frames, Tables, tensors.
+Gives  `Coder`, the mixin of the autoencoder and of the rivals it is measured against.
+Skips  learning: subclasses set `schema_` and implement `_encode_block` (encoded rows -> codes).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from .. import bundle
+from ..data.rows import rows_of, take
+from ..data.tables import Table, is_frame
+from ..data.schema import Schema
+from ..errors import DataError
+
+GOLDEN_ROWS = 4
+
+
+class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """A scikit-learn transformer from rows to codes, with a schema and a saved form."""
+
+    schema_: Schema
+    block_rows = 4096
+
+    def _encode_block(self, encoded: np.ndarray) -> np.ndarray:
+        """(rows, *shape) float32 -> (rows, units) float32."""
+        raise NotImplementedError
+
+    def _decode_block(self, codes: np.ndarray) -> np.ndarray:
+        """(rows, units) -> (rows, features) float32, encoded."""
+        raise NotImplementedError
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """The plan (plain JSON) and the arrays that bring this object back."""
+        raise NotImplementedError
+
+    # --- rows in, codes out -------------------------------------------------------------------------------------
+
+    def transform(self, X: Any) -> np.ndarray:
+        """The codes of the rows, (rows, units) float32; the same bits whatever the order of the rows."""
+        check_is_fitted(self, "schema_")
+        rows = self._rows(X, reset=False)
+        blocks = [self._encode_padded(self.schema_.encode(block)) for block in self._blocks(rows)]
+        return np.concatenate(blocks) if blocks else np.zeros((0, self._n_features_out), np.float32)
+
+    def inverse_transform(self, X: Any) -> Any:
+        """Rows rebuilt from codes (rows, units), in the kind and units of the data that was fitted."""
+        check_is_fitted(self, "schema_")
+        return self.schema_.inverse(self._decoded(X).reshape(-1, *self.schema_.shape))
+
+    def _decoded(self, X: Any) -> np.ndarray:
+        codes = check_array(X, dtype=np.float32, accept_sparse="csr")
+        if codes.shape[1] != self._n_features_out:
+            raise DataError(
+                f"codes have {codes.shape[1]} units, this {type(self).__name__} makes {self._n_features_out}",
+                "pass codes that it made",
+            )
+        parts = [
+            self._decode_block(_dense(codes[i : i + self.block_rows])) for i in range(0, codes.shape[0], self.block_rows)
+        ]
+        return np.concatenate(parts)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Share of the variance of the encoded rows that codes keep, at most 1; 0 is as good as the training mean."""
+        check_is_fitted(self, "schema_")
+        rows = self._rows(X, reset=False)
+        error = variance = 0.0
+        for block in self._blocks(rows):
+            encoded = self.schema_.encode(block)
+            flat, known = encoded.reshape(len(encoded), -1), self.schema_.known(block)
+            rebuilt = self._decode_block(self._encode_padded(encoded))
+            weight = 1.0 if known is None else known
+            error += float(np.sum(weight * (flat - rebuilt) ** 2, dtype=np.float64))
+            variance += float(np.sum(weight * (flat - self._mean_row()) ** 2, dtype=np.float64))
+        return 1.0 - error / variance if variance > 0 else float(error == 0)
+
+    def _mean_row(self) -> np.ndarray:
+        return np.zeros(self.schema_.features, np.float32)
+
+    def encode_samples(self, encoded: np.ndarray) -> np.ndarray:
+        """The codes of samples that the schema has encoded already, (rows, *shape) -> (rows, units)."""
+        starts = range(0, len(encoded), self.block_rows)
+        blocks = [self._encode_padded(encoded[i : i + self.block_rows]) for i in starts]
+        return np.concatenate(blocks) if blocks else np.zeros((0, self._n_features_out), np.float32)
+
+    def _encode_padded(self, encoded: np.ndarray) -> np.ndarray:
+        # matrix products round differently for other batch shapes: every block has one of few shapes, so that a
+        # row gets the same bits wherever it stands
+        rows = len(encoded)
+        size = self.block_rows if rows > self.block_rows // 2 else -(-rows // 64) * 64
+        if rows == 1 or rows == size:
+            return self._encode_block(encoded)
+        padded = np.zeros((size, *encoded.shape[1:]), np.float32)
+        padded[:rows] = encoded
+        return self._encode_block(padded)[:rows]
+
+    def _blocks(self, rows: Any) -> Iterator[Any]:
+        for start in range(0, rows_of(rows), self.block_rows):
+            yield take(rows, np.arange(start, min(start + self.block_rows, rows_of(rows))))
+
+    def _rows(self, X: Any, reset: bool, at_least: int = 1) -> Any:
+        """X as an array, CSR or Table, checked against what was fitted."""
+        if hasattr(X, "detach"):
+            X = X.detach().cpu().numpy()
+        if isinstance(X, Mapping) and not sparse.issparse(X):  # a DOK matrix is a mapping
+            X = Table(dict(X))
+        if is_frame(X):
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            X = Table.from_frame(X)
+        if isinstance(X, Table):
+            rows: Any = X
+            if len(X) < at_least:
+                raise DataError(f"{len(X)} row is too little to learn from", f"bring at least {at_least}")
+        elif isinstance(X, np.ndarray) and X.ndim > 2:
+            rows = X
+            if reset:
+                self.n_features_in_ = int(np.prod(X.shape[1:]))
+            if len(X) < at_least:
+                raise DataError(f"{len(X)} row is too little to learn from", f"bring at least {at_least}")
+        else:
+            rows = validate_data(
+                self, X, reset=reset, accept_sparse="csr", dtype=[np.float64, np.float32], ensure_min_samples=at_least
+            )
+        if not reset:
+            rows = self._as_fitted(rows)
+            self.schema_.check(rows)
+        return rows
+
+    def _as_fitted(self, rows: Any) -> Any:
+        if self.schema_.kind == "table" and isinstance(rows, np.ndarray) and rows.ndim == 2:
+            names = [column.name for column in self.schema_.columns]
+            if rows.shape[1] == len(names):
+                return Table({name: rows[:, i].astype(np.float64) for i, name in enumerate(names)})
+        return rows
+
+    # --- saving -------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | Path, facts: Mapping[str, Any] | None = None) -> None:
+        """Write this coder as a bundle: a folder, or one file when `path` ends in .zip."""
+        check_is_fitted(self, "schema_")
+        plan, tensors, golden = self.parts()
+        bundle.write(path, self.kind_name, plan, tensors, golden, dict(facts or {}))
+
+    def parts(self) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Plan, arrays and golden rows, as a bundle keeps them."""
+        plan, tensors = self._state()
+        plan = {"schema": self.schema_.to_json(), "n_features_in": int(self.n_features_in_), **plan}
+        if hasattr(self, "feature_names_in_"):
+            plan["feature_names_in"] = [str(name) for name in self.feature_names_in_]
+        rows = getattr(self, "golden_rows_", None)
+        golden = {} if rows is None else {"rows": rows, "codes": self._encode_padded(rows)}
+        return plan, tensors, golden
+
+    kind_name: str
+
+    def _restore(self, plan: Mapping[str, Any], golden: Mapping[str, np.ndarray]) -> Self:
+        self.schema_ = Schema.from_json(plan["schema"])
+        self.n_features_in_ = int(plan["n_features_in"])
+        if "feature_names_in" in plan:
+            self.feature_names_in_ = np.array(plan["feature_names_in"], dtype=object)
+        if "rows" in golden:
+            self.golden_rows_ = np.asarray(golden["rows"], np.float32)
+        return self
+
+    def _keep_golden(self, rows: Any) -> None:
+        count = min(GOLDEN_ROWS, rows_of(rows))
+        self.golden_rows_ = self.schema_.encode(take(rows, np.arange(count)))
+
+    def check_golden(self, golden: Mapping[str, np.ndarray]) -> float:
+        """The largest difference between the saved golden codes and this machine's; 0 on the machine that wrote them."""
+        if "rows" not in golden:
+            return 0.0
+        return float(np.abs(self._encode_padded(golden["rows"]) - golden["codes"]).max(initial=0.0))
+
+
+def fingerprint(rows: Any, schema: Schema) -> str:
+    """A hash of the encoded rows and their schema: equal data, equal text."""
+    digest = hashlib.blake2b(json.dumps(schema.to_json(), sort_keys=True).encode(), digest_size=16)
+    for start in range(0, rows_of(rows), 4096):
+        block = take(rows, np.arange(start, min(start + 4096, rows_of(rows))))
+        digest.update(np.ascontiguousarray(schema.encode(block)).tobytes())
+    return digest.hexdigest()
+
+
+def _dense(codes: Any) -> np.ndarray:
+    return codes.toarray() if sparse.issparse(codes) else codes

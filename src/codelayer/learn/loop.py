@@ -1,0 +1,204 @@
+"""The training loop: a generator. `for epoch in train(...)`: plots and stopping are the caller's own lines.
+
+Reads  a model, rows, numbers.
+Gives  one `Epoch` per pass; at the end the model holds its best weights (on the held-out rows, when there are any).
+Skips  callbacks. What is drawn depends on (seed, term, step) alone, so a checkpoint carries no generator state and
+       a run killed at any step and resumed ends bit-identical on one CPU thread.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import SentenceError
+from ..objective import Context, Model
+from ..objective.trace import generator
+from .checkpoint import Position, load_checkpoint, save_checkpoint
+from .sources import Rows
+
+VALIDATION_ROWS = 2000
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One finished pass over the training rows.
+
+    number      counted from 1
+    terms       weighted mean of every term over the pass; their sum is the loss
+    validation  the loss on the held-out rows, or None
+    best        whether this is the best validation so far
+    stopped     whether patience has run out after this epoch
+    seconds     of training steps alone, this epoch
+    """
+
+    number: int
+    terms: dict[str, float]
+    validation: float | None
+    best: bool
+    stopped: bool
+    seconds: float
+
+    @property
+    def loss(self) -> float:
+        """The sum of the terms."""
+        return sum(self.terms.values())
+
+
+@dataclass
+class Interrupts:
+    """Ctrl-C, held back until the step under way is finished."""
+
+    asked: bool = False
+    previous: Any = field(default=None, repr=False)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+
+    @contextmanager
+    def held(self) -> Iterator[Interrupts]:
+        """Hold Ctrl-C back; outside the main thread there is nothing to hold."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+        self.previous = signal.signal(signal.SIGINT, self._note)
+        try:
+            yield self
+        finally:
+            signal.signal(signal.SIGINT, self.previous)
+
+
+def train(
+    model: Model,
+    rows: Rows,
+    *,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int = 0,
+    held_out: Rows | None = None,
+    patience: int | None = None,
+    checkpoint: Path | None = None,
+    checkpoint_seconds: float = 30.0,
+) -> Iterator[Epoch]:
+    """Train `model` on `rows`, yielding after every epoch.
+
+    epochs, batch_size, learning_rate  passes, samples per step, the peak of a warm-up and cosine schedule for Adam
+    seed          of every draw
+    held_out      rows on which the best weights are chosen; None keeps the last
+    patience      epochs without improvement after which training stops, None for never
+    checkpoint    a bundle written every `checkpoint_seconds` and on Ctrl-C, and continued from when it is there
+    errors        SentenceError when the loss is no longer finite
+    """
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
+    position = Position()
+    if checkpoint is not None and checkpoint.exists():
+        position = load_checkpoint(checkpoint, model, optimizer)
+    steps_per_epoch = math.ceil(rows.length / batch_size)
+    total = max(1, epochs * steps_per_epoch)
+    saved_at = time.monotonic()
+    model.train()
+    while position.epoch < epochs and not position.stopped:
+        started = time.perf_counter()
+        interrupts = Interrupts()
+        with interrupts.held():
+            order = torch.randperm(rows.length, generator=generator(seed, "order", position.epoch))
+            for batch in torch.tensor_split(order, steps_per_epoch)[position.step_in_epoch :]:
+                _step(model, optimizer, rows, batch, position, seed, learning_rate, total)
+                due = time.monotonic() - saved_at >= checkpoint_seconds
+                if checkpoint is not None and (interrupts.asked or due):
+                    save_checkpoint(checkpoint, model, optimizer, position)
+                    saved_at = time.monotonic()
+                if interrupts.asked:
+                    raise KeyboardInterrupt
+            seconds = time.perf_counter() - started
+            epoch = _finish_epoch(model, position, held_out, patience, seed, seconds)
+            if checkpoint is not None and interrupts.asked:
+                save_checkpoint(checkpoint, model, optimizer, position)
+        yield epoch
+        if interrupts.asked:
+            raise KeyboardInterrupt
+    if position.best_weights:
+        model.load_state_dict(position.best_weights)
+    model.eval()
+
+
+def _step(
+    model: Model,
+    optimizer: torch.optim.Optimizer,
+    rows: Rows,
+    batch: Tensor,
+    position: Position,
+    seed: int,
+    learning_rate: float,
+    total: int,
+) -> None:
+    x, known = rows.batch(batch)
+    progress = position.step / total
+    context = Context(seed, position.step, progress, dict(model.terms.named_children()))
+    terms = model.objective.charge(model, x, known, context)
+    loss = torch.stack(list(terms.values())).sum() if len(terms) > 1 else next(iter(terms.values()))
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate * schedule(position.step, total)
+    optimizer.step()
+    for constraint in model.objective.constraints:
+        constraint.after_step(model.net)
+    position.add(terms, len(batch))
+
+
+def schedule(step: int, total: int) -> float:
+    """The share of the peak learning rate at a step: linear warm-up over 5 %, then a cosine down to 1 %."""
+    warm = max(1.0, 0.05 * total)
+    if step < warm:
+        return (step + 1) / (warm + 1)
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1.0, total - warm)))
+
+
+def _finish_epoch(
+    model: Model, position: Position, held_out: Rows | None, patience: int | None, seed: int, seconds: float
+) -> Epoch:
+    terms = position.end_epoch()
+    if not all(math.isfinite(value) for value in terms.values()):
+        bad = next(name for name, value in terms.items() if not math.isfinite(value))
+        raise SentenceError(
+            f"{bad}() is no longer finite in epoch {position.epoch}", "choose a smaller learning_rate or weight"
+        )
+    validation, best = None, False
+    if held_out is not None:
+        validation = held_out_loss(model, held_out, seed)
+        best = validation < position.best
+        if best:
+            position.best, position.stale = validation, 0
+            position.best_weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        else:
+            position.stale += 1
+        position.stopped = patience is not None and position.stale >= patience
+    position.history.append({"epoch": position.epoch, **terms, **({} if validation is None else {"validation": validation})})
+    return Epoch(position.epoch, terms, validation, best, position.stopped, seconds)
+
+
+def held_out_loss(model: Model, rows: Rows, seed: int) -> float:
+    """The loss on held-out rows, with draws that are the same in every epoch; at most VALIDATION_ROWS are used."""
+    model.eval()
+    context = Context(seed, -1, 1.0, dict(model.terms.named_children()))
+    total, count = 0.0, 0
+    with torch.no_grad():
+        for part in torch.arange(min(rows.length, VALIDATION_ROWS)).split(1000):
+            x, known = rows.batch(part)
+            total += float(sum(model.objective.charge(model, x, known, context).values())) * len(part)
+            count += len(part)
+    model.train()
+    return total / count

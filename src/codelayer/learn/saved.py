@@ -1,0 +1,18 @@
+"""Bring back what was saved: `codelayer.load`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .. import bundle
+from . import autoencoder, baselines, heads  # noqa: F401  (each registers its kind)
+
+
+def load(path: str | Path) -> Any:
+    """The object a bundle holds (an Autoencoder, a baseline, a code with its head), ready to transform.
+
+    path    a folder or a .zip written by `save`, `codelayer learn` or `codelayer study`
+    errors  BundleError: damaged, altered, too new, of an unknown kind, or carrying anything but data
+    """
+    return bundle.restore(bundle.read(path))

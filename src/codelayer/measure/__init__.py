@@ -1,0 +1,71 @@
+"""Measures: what a code is worth, with chance, interval and cost beside every value.
+
+Reads  plain arrays, and for some metrics a callable `encode`; never torch, never a net.
+Gives  METRICS (name -> record), label curves with paired intervals, `card` (every metric whose needs are met).
+Skips  choosing between rivals: that is the study.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .cards import card as card
+    from .cards import card_rows as card_rows
+    from .cards import table_of_metrics as table_of_metrics
+    from .cost import size_mb as size_mb
+    from .cost import timings as timings
+    from .curves import Curve as Curve
+    from .curves import curve_area as curve_area
+    from .curves import join_curves as join_curves
+    from .curves import label_curve as label_curve
+    from .curves import label_efficiency as label_efficiency
+    from .draws import label_counts as label_counts
+    from .draws import label_draws as label_draws
+    from .draws import labelled as labelled
+    from .draws import task_of as task_of
+    from .intervals import Interval as Interval
+    from .intervals import area_interval as area_interval
+    from .intervals import chance_area as chance_area
+    from .intervals import curve_bands as curve_bands
+    from .intervals import paired_interval as paired_interval
+    from .probes import KnnProbe as KnnProbe
+    from .probes import LinearProbe as LinearProbe
+    from .probes import auc as auc
+    from .probes import knn_probe as knn_probe
+    from .probes import linear_probe as linear_probe
+    from .probes import score as score
+    from .record import METRICS as METRICS
+    from .record import Metric as Metric
+    from .record import Reading as Reading
+    from .record import metric as metric
+    from .sparsity import dead_units as dead_units
+
+HOMES = {
+    "cards": ("card", "card_rows", "table_of_metrics"),
+    "cost": ("size_mb", "timings"),
+    "curves": ("Curve", "curve_area", "join_curves", "label_curve", "label_efficiency"),
+    "draws": ("label_counts", "label_draws", "labelled", "task_of"),
+    "intervals": ("Interval", "area_interval", "chance_area", "curve_bands", "paired_interval"),
+    "probes": ("KnnProbe", "LinearProbe", "auc", "knn_probe", "linear_probe", "score"),
+    "record": ("METRICS", "Metric", "Reading", "metric"),
+    "sparsity": ("dead_units",),
+}
+FAMILIES = ("usefulness", "reconstruction", "sparsity", "manifold", "dimension", "smoothness", "cost")
+_HOME = {name: home for home, names in HOMES.items() for name in names}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "METRICS":
+        for family in FAMILIES:
+            import_module(f".{family}", __name__)
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,110 @@
+"""Smoothness: how much does the code move when the sample moves a little?
+
+Reads  a callable `encode` and samples x.
+Gives  how far codes move for small random steps, relative to how far they move between two random samples.
+Skips  upper bounds (products of spectral norms): they need the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..errors import DataError
+from .neighbors import nearest
+from .record import Reading, floats, metric
+
+STEPS = (0.01, 0.1, 1.0)
+VALUE_STEP = 0.1
+
+
+@metric(
+    needs=("encode", "x"),
+    worst=None,
+    best=0.0,
+    null="closed form: 1, an encoder that moves as much for a small step as between samples",
+    interval="order statistics of the per-point values",
+    cost="(3 directions + 1) m encodings, m <= 500 rows",
+    distrust="random directions are a lower bound of the worst one; steps leave the data, where nothing was trained",
+    source="local Lipschitz estimate, Alvarez-Melis and Jaakkola 2018, equation 3, made free of scale",
+)
+def local_smoothness(
+    encode: Callable[[np.ndarray], np.ndarray], x: np.ndarray, rows: int = 500, directions: int = 4, seed: int = 0
+) -> Reading:
+    """How much does the code move for a small step, relative to two random samples?
+
+    |f(x + s) - f(x)| / |s| for random s, |s| = 0.1 of the median distance between neighbours, divided by the median
+    of |f(x) - f(x')| / |x - x'| over random pairs; the value is the median over rows, directions averaged.
+    encode   x (n, *shape) -> codes (n, units), deterministic
+    returns  1 for a distance-keeping map, lower is smoother, at least 0.
+             more: {"0.01": {"median", "q95"}, "0.1": ..., "1.0": ...} by length of the step
+    errors   DataError: x or its codes are constant
+    """
+    rng = np.random.default_rng([seed, 29])
+    sample = x[np.sort(rng.choice(len(x), min(rows, len(x)), replace=False))]
+    flat = sample.reshape(len(sample), -1).astype(np.float64)
+    base = _codes(encode, sample)
+    across = _across(flat, base, rng)
+    gap = _median_gap(flat)
+    more, middle = {}, np.empty(0)
+    for step in STEPS:
+        ratios = _steps(encode, sample, base, step * gap, directions, rng) / across
+        more[str(step)] = {"median": float(np.median(ratios.mean(1))), "q95": float(np.quantile(ratios, 0.95))}
+        middle = np.sort(ratios.mean(1)) if step == VALUE_STEP else middle
+    low, high = _median_ends(middle)
+    return Reading(float(np.median(middle)), low, high, len(flat), 1.0, more=more)
+
+
+def _codes(encode: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
+    codes = floats("what encode gives", encode(x)).astype(np.float64)
+    if len(codes) != len(x):
+        raise DataError(f"encode gave {len(codes)} codes for {len(x)} samples", "it must give one code per sample")
+    return codes
+
+
+def _across(flat: np.ndarray, base: np.ndarray, rng: np.random.Generator) -> float:
+    other = rng.permutation(len(flat))
+    far = np.linalg.norm(flat - flat[other], axis=1)
+    moved = np.linalg.norm(base - base[other], axis=1)[far > 0]
+    if not len(moved):
+        raise DataError("x is constant", "smoothness needs samples that differ")
+    across = float(np.median(moved / far[far > 0]))
+    if across == 0:
+        raise DataError("encode gives the same code for most samples", "there is nothing to be smooth about")
+    return across
+
+
+def _median_gap(flat: np.ndarray) -> float:
+    far, _ = nearest(flat, 1)
+    gaps = far[far > 0]
+    if not len(gaps):
+        raise DataError("every sample has an exact duplicate", "give samples that differ")
+    return float(np.median(gaps))
+
+
+def _steps(
+    encode: Callable[[np.ndarray], np.ndarray],
+    sample: np.ndarray,
+    base: np.ndarray,
+    length: float,
+    directions: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    # (rows, directions): how far the code moved per length of the step that was really taken
+    out = np.empty((len(sample), directions))
+    for j in range(directions):
+        step = rng.standard_normal((len(sample), sample[0].size))
+        step *= length / np.linalg.norm(step, axis=1, keepdims=True)
+        moved = (sample + step.reshape(sample.shape)).astype(sample.dtype)
+        taken = np.linalg.norm((moved.astype(np.float64) - sample).reshape(len(sample), -1), axis=1)
+        out[:, j] = np.linalg.norm(_codes(encode, moved) - base, axis=1) / np.where(taken > 0, taken, np.inf)
+    return out
+
+
+def _median_ends(ordered: np.ndarray) -> tuple[float, float]:
+    # binomial order statistics: no shape of the distribution is assumed
+    n = len(ordered)
+    reach = 0.98 * n**0.5
+    low, high = int(max(0, np.floor(n / 2 - reach))), int(min(n - 1, np.ceil(n / 2 + reach)))
+    return float(ordered[low]), float(ordered[high])

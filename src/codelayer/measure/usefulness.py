@@ -1,0 +1,166 @@
+"""Usefulness: what can be learned from a code with few labels?
+
+Reads  codes and labels of one set of rows; half of them give labels to probes, the other half is scored.
+Gives  the area under the label curve by a linear and a kNN probe, labels saved against raw features, silhouette.
+Skips  the study's three parts: it calls curves.py and intervals.py on its own rows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import DataError
+from .curves import Curve, curve_area, label_curve, label_efficiency
+from .draws import class_index, halves, label_counts, scored_classes, task_of
+from .intervals import area_interval
+from .neighbors import EXACT_ROWS, Distances, anchor_rows, blocks
+from .record import Reading, mean_reading, metric
+
+NULL = "closed form: 1 / classes; for numbers shuffled rows"
+INTERVAL = "draws of labels and resampled scored rows, at once"
+COST = "20 draws x 5 counts of probe fits"
+DISTRUST = (
+    "few scored rows of a class (classes under 4 rows are left out); "
+    "labels that repeat by group or duplicate leak between the halves: use the study"
+)
+
+
+@metric(
+    needs=("codes", "labels"),
+    worst=0.0,
+    best=1.0,
+    null=NULL,
+    interval=INTERVAL,
+    cost=COST,
+    distrust=DISTRUST,
+    source="label curves, Locatello et al. 2019, section 5.4; area over log labels",
+)
+def linear_area(
+    codes: np.ndarray, labels: np.ndarray, task: str | None = None, draws: int = 20, largest: int = 100, seed: int = 0
+) -> Reading:
+    """How well does a linear probe do with few labels?
+
+    Mean height of the label curve over log10 labels (1, 5, 10, 50, 100 per class; for numbers 10, 50, 100 rows).
+    returns  balanced accuracy, 0 to 1, or R2. more: {"counts", "scores": mean score at each count}
+    errors   DataError: fewer than two classes with two members, numbers that are all equal
+    """
+    return _area(codes, labels, "linear", task, draws, largest, seed)
+
+
+@metric(
+    needs=("codes", "labels"),
+    worst=0.0,
+    best=1.0,
+    null=NULL,
+    interval=INTERVAL,
+    cost=COST,
+    distrust=DISTRUST,
+    source="label curves, Locatello et al. 2019, section 5.4; area over log labels",
+)
+def knn_area(
+    codes: np.ndarray, labels: np.ndarray, task: str | None = None, draws: int = 20, largest: int = 100, seed: int = 0
+) -> Reading:
+    """How well do the nearest labelled rows (k = 5, or 1 with one label) tell the label?
+
+    Mean height of the label curve over log10 labels (1, 5, 10, 50, 100 per class; for numbers 10, 50, 100 rows).
+    returns  balanced accuracy, 0 to 1, or R2. more: {"counts", "scores": mean score at each count}
+    errors   DataError: fewer than two classes with two members, numbers that are all equal
+    """
+    return _area(codes, labels, "knn", task, draws, largest, seed)
+
+
+@metric(
+    needs=("codes", "labels", "x"),
+    worst=None,
+    best=None,
+    null="closed form: 1, the code needs as many labels as raw features",
+    interval="resampled draws of labels",
+    cost="10 draws x 5 counts of probe fits, on raw features as well",
+    distrust="a censored value is a bound; curves that cross hide behind one ratio: see by_count",
+    source="geometric mean over label counts of labels raw needs / labels the code needs, for one score",
+)
+def labels_saved(
+    codes: np.ndarray,
+    labels: np.ndarray,
+    x: np.ndarray,
+    task: str | None = None,
+    draws: int = 10,
+    largest: int = 100,
+    seed: int = 0,
+) -> Reading:
+    """How many labels do raw features need for one label on the code?
+
+    returns  above 1 the code saves labels, below 1 it costs some. more: {"censored", "by_count"}, see label_efficiency
+    errors   DataError: as linear_area
+    """
+    raw, code = (_split_curve(rows, labels, "linear", task, draws, largest, seed) for rows in (x, codes))
+    found = label_efficiency(raw.mean, code.mean, raw.counts)
+    rng = np.random.default_rng([seed, 31])
+    tries = []
+    for _ in range(200):
+        again = rng.integers(draws, size=draws)
+        tries.append(label_efficiency(raw.scores[again].mean(0), code.scores[again].mean(0), raw.counts)["ratio"])
+    low, high = (float(v) for v in np.quantile(tries, (0.025, 0.975)))
+    note = {"": "", "both": "partly a bound"}.get(found["censored"], f"{found['censored']} this")
+    more = {"censored": found["censored"], "by_count": found["by_count"]}
+    return Reading(found["ratio"], low, high, int(raw.scored.sum()), 1.0, note, more)
+
+
+@metric(
+    needs=("codes", "labels"),
+    worst=-1.0,
+    best=1.0,
+    null="shuffled rows",
+    interval="per-point values",
+    cost="n^2 d time, n memory; above 10,000 rows 1,000 anchors",
+    distrust="classes of several clumps score low although a probe tells them apart; it falls with the number of units",
+    source="Rousseeuw 1987",
+)
+def silhouette(codes: np.ndarray, labels: np.ndarray, anchors: int = 1000, seed: int = 0) -> Reading:
+    """Are codes nearer to their own class than to the next?
+
+    Mean over rows of (b - a) / max(a, b): a the mean distance to the own class, b to the nearest other class.
+    returns  -1 to 1, about 0 for a random code
+    errors   DataError: labels are numbers, or fewer than two classes with two members
+    """
+    if task_of(labels) != "class":
+        raise DataError("silhouette needs classes, the labels are numbers", "use linear_area or knn_area")
+    index = class_index(labels, scored_classes(labels))
+    codes, index = codes[index >= 0], index[index >= 0]
+    members = np.eye(index.max() + 1)[index]
+    sizes, distances, points = members.sum(0), Distances(codes), []
+    for part in blocks(anchor_rows(len(codes), anchors, EXACT_ROWS, seed), len(codes)):
+        far = distances.block(part)
+        far[np.arange(len(part)), part] = 0
+        sums = np.sqrt(far, out=far) @ members
+        places, own = np.arange(len(part)), index[part]
+        a = sums[places, own] / (sizes[own] - 1)
+        means = sums / sizes
+        means[places, own] = np.inf
+        b = means.min(1)
+        points.append(np.where(np.maximum(a, b) > 0, (b - a) / np.maximum(np.maximum(a, b), 1e-300), 0.0))
+    return mean_reading(np.concatenate(points))
+
+
+def _split_curve(
+    rows: np.ndarray, labels: np.ndarray, probe: str, task: str | None, draws: int, largest: int, seed: int
+) -> Curve:
+    task = task or task_of(labels)
+    train, scored = halves(labels, seed, task)
+    y, truth = labels[train], labels[scored]
+    counts = label_counts(y, largest, task)
+    return label_curve(
+        rows[train], y, rows[scored], truth, probe=probe, counts=counts, draws=draws, seed=seed, task=task
+    )
+
+
+def _area(
+    codes: np.ndarray, labels: np.ndarray, probe: str, task: str | None, draws: int, largest: int, seed: int
+) -> Reading:
+    curve = _split_curve(codes, labels, probe, task, draws, largest, seed)
+    value, low, high = area_interval(curve, seed=seed)
+    chance = 1.0 / len(np.unique(curve.truth[curve.scored])) if curve.task == "class" else None
+    more = {"counts": list(curve.counts), "scores": [float(v) for v in curve.mean]}
+    if curve.aucs is not None:
+        more["auc"] = float(np.mean(curve_area(curve.aucs, curve.counts)))
+    return Reading(value, low, high, int(curve.scored.sum()), chance, more=more)

@@ -1,0 +1,10 @@
+"""Nets: encoder/decoder pairs built from a plan; words such as mlp(512, 256) and conv(32, 64)."""
+
+from . import conv as _conv
+from . import mlp as _mlp
+from .auto import parse_net
+from .net import Net, initialise
+from .plan import Plan, make_plan, plan_from, plan_tensors
+
+__all__ = ["Net", "Plan", "initialise", "make_plan", "parse_net", "plan_from", "plan_tensors"]
+del _conv, _mlp

@@ -1,0 +1,25 @@
+"""Objectives: sentences of terms. Importing this package registers the terms."""
+
+from . import bottlenecks as _bottlenecks
+from . import constraints as _constraints
+from . import corruptions as _corruptions
+from . import losses as _losses
+from . import penalties as _penalties
+from . import views as _views
+from .model import Model
+from .objective import Objective, expand, parse_objective, recipe_of
+from .recipes import PICTURE_RECIPES, RECIPES
+from .trace import Context, Trace
+
+__all__ = [
+    "PICTURE_RECIPES",
+    "RECIPES",
+    "Context",
+    "Model",
+    "Objective",
+    "Trace",
+    "expand",
+    "parse_objective",
+    "recipe_of",
+]
+del _bottlenecks, _constraints, _corruptions, _losses, _penalties, _views

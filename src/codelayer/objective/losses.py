@@ -1,0 +1,179 @@
+"""Losses: how a reconstruction is charged against the clean input.
+
+Reads  a Trace: x, rebuilt and charge, each (batch, features).
+Gives  one number per sample, summed over features, shape (batch,); `read` turns the decoder's output into a
+       reconstruction, `link` is its inverse (where the decoder's bias starts).
+Skips  the mean over the batch: objective.py takes it, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..errors import SentenceError
+from ..nets import Plan
+from ..registry import part
+from .corruptions import check_positive
+from .trace import Trace
+
+
+def _charged(trace: Trace, error: Tensor) -> Tensor:
+    return (error if trace.charge is None else error * trace.charge).sum(1)
+
+
+def _rebuilt(trace: Trace) -> Tensor:
+    if trace.rebuilt is None:
+        raise SentenceError("a reconstruction loss needs a decoder", "this trace was made without one")
+    return trace.rebuilt
+
+
+@part("loss")
+@dataclass(frozen=True)
+class Squared:
+    """sum_j (x_j - rebuilt_j)^2, in squared units of the encoded input."""
+
+    over = "sample"
+
+    def __call__(self, trace: Trace) -> Tensor:
+        """(batch,) squared errors."""
+        if trace.charge is None:
+            return (_rebuilt(trace) - trace.x).square().sum(1)
+        return _charged(trace, (_rebuilt(trace) - trace.x).square())
+
+    def read(self, output: Tensor, plan: Plan) -> Tensor:
+        """The reconstruction is the decoder's output."""
+        return output
+
+    def link(self, mean: Tensor, plan: Plan) -> Tensor:
+        """The decoder's bias starts at the mean."""
+        return mean
+
+
+@part("loss")
+@dataclass(frozen=True)
+class Huber:
+    """sum_j h(x_j - rebuilt_j), h(e) = e^2/2 up to |e| = delta, then delta (|e| - delta/2).
+
+    delta  where the square turns into a line, in units of the encoded input. Source: Huber 1964, eq. 3.6.
+    """
+
+    delta: float = 1.0
+    over = "sample"
+
+    def __post_init__(self) -> None:
+        check_positive("huber", "delta", self.delta)
+
+    def __call__(self, trace: Trace) -> Tensor:
+        """(batch,) Huber errors."""
+        return _charged(trace, F.huber_loss(_rebuilt(trace), trace.x, reduction="none", delta=self.delta))
+
+    def read(self, output: Tensor, plan: Plan) -> Tensor:
+        """The reconstruction is the decoder's output."""
+        return output
+
+    def link(self, mean: Tensor, plan: Plan) -> Tensor:
+        """The decoder's bias starts at the mean."""
+        return mean
+
+
+@part("loss")
+@dataclass(frozen=True)
+class Bernoulli:
+    """sum_j -[x_j ln p_j + (1 - x_j) ln(1 - p_j)], p = sigmoid(decoder output), in nats; x lies in [0, 1].
+
+    For grey values between 0 and 1 it is a cross-entropy, no likelihood, and its least value is above 0.
+    Source: Vincent et al. 2010, eq. 5.
+    """
+
+    over = "sample"
+
+    def check(self, plan: Plan) -> None:
+        """Refuse inputs outside [0, 1]."""
+        if not plan.unit_range:
+            raise SentenceError(
+                "bernoulli() needs inputs in [0, 1], but these columns are standardised",
+                "use squared(), or bring the data to [0, 1] with scale='block'",
+            )
+
+    def __call__(self, trace: Trace) -> Tensor:
+        """(batch,) cross-entropies in nats."""
+        return _charged(trace, F.binary_cross_entropy_with_logits(_rebuilt(trace), trace.x, reduction="none"))
+
+    def read(self, output: Tensor, plan: Plan) -> Tensor:
+        """The reconstruction is the probability."""
+        return output.sigmoid()
+
+    def link(self, mean: Tensor, plan: Plan) -> Tensor:
+        """The decoder's bias starts at the log odds of the mean."""
+        return mean.clamp(0.01, 0.99).logit()
+
+
+@part("loss")
+@dataclass(frozen=True)
+class Columns:
+    """Each column its own likelihood: numbers squared/2, a category the cross-entropy of its one-hot, in nats.
+
+    A number is Gaussian with variance 1 in units of its deviation; indicators of missing numbers are Bernoulli.
+    What is missing is not charged. A table of numbers alone is charged half the squared error.
+    """
+
+    over = "sample"
+
+    def __call__(self, trace: Trace) -> Tensor:
+        """(batch,) negative log-likelihoods, up to the Gaussian's constant."""
+        output, layout = _rebuilt(trace), getattr(trace.module, "layout", ())
+        if not layout:
+            return _charged(trace, (output - trace.x).square() / 2)
+        total = output.new_zeros(len(output))
+        for kind, start, stop in layout:
+            x, o = trace.x[:, start:stop], output[:, start:stop]
+            if kind == "category":
+                error = -x * o.log_softmax(1)
+            elif kind == "indicator":
+                error = F.binary_cross_entropy_with_logits(o, x, reduction="none")
+            else:
+                error = (o - x).square() / 2
+            total = total + (error if trace.charge is None else error * trace.charge[:, start:stop]).sum(1)
+        return total
+
+    def module(self, plan: Plan) -> torch.nn.Module:
+        """The table's layout: no weights, only where each block lies."""
+        module = torch.nn.Module()
+        module.layout = runs(plan)  # type: ignore[assignment]
+        return module
+
+    def read(self, output: Tensor, plan: Plan) -> Tensor:
+        """Numbers as they are, categories and indicators as probabilities."""
+        return _by_kind(plan, output, lambda o: o.softmax(1), lambda o: o.sigmoid())
+
+    def link(self, mean: Tensor, plan: Plan) -> Tensor:
+        """The decoder's bias starts at means and log shares."""
+        return _by_kind(
+            plan, mean[None], lambda m: m.clamp(1e-3, 1).log(), lambda m: m.clamp(0.01, 0.99).logit()
+        ).squeeze(0)
+
+
+def runs(plan: Plan) -> list[tuple[str, int, int]]:
+    """The layout with neighbouring blocks of numbers (or of indicators) joined, so that few slices are charged."""
+    joined: list[tuple[str, int, int]] = []
+    for block in plan.layout:
+        if joined and block.kind != "category" and joined[-1][0] == block.kind and joined[-1][2] == block.start:
+            joined[-1] = (block.kind, joined[-1][1], block.stop)
+        else:
+            joined.append((block.kind, block.start, block.stop))
+    return joined
+
+
+def _by_kind(
+    plan: Plan, values: Tensor, category: Callable[[Tensor], Tensor], indicator: Callable[[Tensor], Tensor]
+) -> Tensor:
+    pieces = []
+    for kind, start, stop in runs(plan):
+        piece = values[:, start:stop]
+        pieces.append(category(piece) if kind == "category" else indicator(piece) if kind == "indicator" else piece)
+    return torch.cat(pieces, dim=1)

@@ -1,0 +1,54 @@
+"""The model: a net, the bottlenecks that settle its output, and what the terms learned.
+
+Reads  encoded samples (batch, *shape) float32.
+Gives  codes, reconstructions, stage activations.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from ..nets import Net, Plan, initialise
+from .trace import generator
+
+if TYPE_CHECKING:
+    from .objective import Objective
+
+
+class Model(nn.Module):
+    """A net with its objective and the modules its terms made.
+
+    plan       what it was built from
+    objective  a resolved objective
+    """
+
+    def __init__(self, plan: Plan, objective: Objective, net: Net) -> None:
+        super().__init__()
+        self.plan, self.objective, self.net = plan, objective, net
+        made = {t.name: t.module(plan) for t in objective.terms if hasattr(t, "module")}
+        self.terms = nn.ModuleDict(made)
+
+    def draw_weights(self, seed: int) -> None:
+        """Draw all weights from the seed; the decoder's bias starts at the mean."""
+        initialise(self.net, generator(seed, "weights", 0))
+        initialise(self.terms, generator(seed, "weights", 1))
+        if self.objective.loss is not None:
+            self.net.set_output_bias(self.objective.loss.link(torch.from_numpy(self.plan.mean), self.plan))
+        for constraint in self.objective.constraints:
+            constraint.after_step(self.net)
+
+    def module_of(self, term: str) -> nn.Module | None:
+        """What a term learned or remembers."""
+        return self.terms[term] if term in self.terms else None
+
+    def codes(self, x: Tensor) -> Tensor:
+        """(batch, *shape) -> (batch, code_size), deterministic."""
+        return self.objective.settle(self.net.encode(x))
+
+    def rebuild(self, code: Tensor) -> Tensor:
+        """(batch, code_size) -> (batch, features), in units of the encoded input."""
+        output = self.net.decode(code)
+        return self.objective.loss.read(output, self.plan) if self.objective.loss is not None else output

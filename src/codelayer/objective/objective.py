@@ -1,0 +1,241 @@
+"""The objective: a sentence of terms, and the one place where terms become a loss.
+
+    corruptions -> encoder -> bottlenecks -> decoder -> loss + sum of weight * penalty   (then constraints)
+
+Reads  a sentence such as "mask(0.3) + relu() + l1(0.001)", or a recipe's name.
+Gives  the terms by slot, what they ask of the batch and of the model, and the weighted, averaged loss per term.
+Skips  weights and steps: the loop is in `learn`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import SentenceError, did_you_mean
+from ..nets import Plan
+from ..registry import PARTS, names, read, spell
+from .losses import Columns, Squared
+from .model import Model
+from .recipes import RECIPES
+from .trace import Context, Trace
+
+SLOTS = ("view", "corruption", "bottleneck", "loss", "penalty", "constraint")
+DECODER_READERS = ("unit_norm",)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The terms of one sentence, by slot.
+
+    Order between slots has no meaning; within a slot terms act as written.
+    """
+
+    views: Any = None
+    corruptions: tuple[Any, ...] = ()
+    bottlenecks: tuple[Any, ...] = ()
+    loss: Any = None
+    penalties: tuple[Any, ...] = ()
+    constraints: tuple[Any, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The canonical sentence."""
+        return spell(self.terms)
+
+    @property
+    def terms(self) -> list[Any]:
+        """All terms, slot by slot."""
+        single = [self.views] if self.views is not None else []
+        loss = [self.loss] if self.loss is not None else []
+        return [*single, *self.corruptions, *self.bottlenecks, *loss, *self.penalties, *self.constraints]
+
+    @property
+    def compares_views(self) -> bool:
+        """Whether the batch holds two views of each sample."""
+        return self.views is not None
+
+    def limits(self) -> tuple[float, float]:
+        """The range of the code's values."""
+        low, high = float("-inf"), float("inf")
+        for term in self.bottlenecks:
+            low, high = term.limits(low, high)
+        return low, high
+
+    def resolve(self, plan: Plan) -> Objective:
+        """This objective with its loss filled in, checked against the data and the code.
+
+        errors  SentenceError for a sentence that cannot train: what is wrong, the value, what to do
+        """
+        loss = self.loss
+        if loss is None and not self.compares_views:
+            loss = Columns() if plan.mixed else Squared()
+        resolved = dataclasses.replace(self, loss=loss)
+        for term in resolved.terms:
+            if hasattr(term, "check"):
+                term.check(plan)
+            if hasattr(term, "count"):
+                term.count(plan.code_size)
+        return resolved
+
+    def settle(self, encoded: Tensor) -> Tensor:
+        """The deterministic code of the encoder's output."""
+        for term in self.bottlenecks:
+            encoded = term.settle(encoded, None)
+        return encoded
+
+    def draw(self, encoded: Tensor, context: Context) -> Tensor:
+        """The code of the encoder's output in training."""
+        for term in self.bottlenecks:
+            encoded = term.draw(encoded, context)
+        return encoded
+
+    def slope(self, encoded: Tensor) -> Tensor | None:
+        """The bottlenecks' derivative where all are elementwise, else None."""
+        total = torch.ones_like(encoded)
+        for term in self.bottlenecks:
+            here = term.slope(encoded) if hasattr(term, "slope") else None
+            if here is None:
+                return None
+            total, encoded = total * here, term.settle(encoded, None)
+        return total
+
+    def charge(self, model: Model, x: Tensor, known: Tensor | None, context: Context) -> dict[str, Tensor]:
+        """Every term's weighted mean over the batch: their sum is the loss.
+
+        x      (batch, *shape) encoded clean samples
+        known  (batch, features) 1 where the target is known, or None when all of it is
+        """
+        traces = self._view_traces(model, x, context) if self.compares_views else [self._trace(model, x, known, context)]
+        terms: dict[str, Tensor] = {}
+        if self.loss is not None:
+            terms[self.loss.name] = self._mean(model, self.loss, traces)
+        for penalty in self.penalties:
+            terms[penalty.name] = penalty.weight * self._mean(model, penalty, traces)
+        return terms
+
+    def _mean(self, model: Model, term: Any, traces: list[Trace]) -> Tensor:
+        module = model.module_of(term.name)
+        if module is not None:
+            traces = [dataclasses.replace(trace, module=module) for trace in traces]
+        reads_both = getattr(term, "needs_views", False)
+        per_sample = [term(trace) for trace in (traces[:1] if reads_both else traces)]
+        return torch.stack([one.mean() for one in per_sample]).mean() if len(per_sample) > 1 else per_sample[0].mean()
+
+    def _trace(self, model: Model, x: Tensor, known: Tensor | None, context: Context) -> Trace:
+        seen, charge = x, known
+        for term in self.corruptions:
+            seen, changed = term.corrupt(seen, context)
+            if term.emphasis != 1:
+                weight = torch.where(changed.flatten(1), term.emphasis, 1.0)
+                charge = weight if charge is None else charge * weight
+        return self._pass(model, x, seen, charge, context)
+
+    def _pass(self, model: Model, x: Tensor, seen: Tensor, charge: Tensor | None, context: Context) -> Trace:
+        encoded = model.net.encode(seen)
+        code = self.draw(encoded, context)
+        contracts = any(term.name == "contractive" for term in self.penalties)
+        weight = model.net.affine_weight() if contracts else None
+        return Trace(
+            x=x.flatten(1),
+            code=code,
+            seen=seen,
+            encoded=encoded,
+            rebuilt=model.net.decode(code) if self.loss is not None else None,
+            charge=charge,
+            encode=model.codes,
+            encoded_by_affine=weight,
+            slope=self.slope(encoded) if weight is not None else None,
+            context=context,
+        )
+
+    def _view_traces(self, model: Model, x: Tensor, context: Context) -> list[Trace]:
+        pair = [self._pass(model, x, view, None, context) for view in self.views.alter(x, context)]
+        projector = model.terms["views"].projector
+        projected = (projector(pair[0].code), projector(pair[1].code))
+        return [dataclasses.replace(trace, views=projected) for trace in pair]
+
+    def record(self, model: Model) -> list[str]:
+        """Choices that the sentence leaves open, in words (how a Jacobian is computed)."""
+        closed = model.net.affine_weight() is not None
+        return [term.choice(closed) for term in self.penalties if hasattr(term, "choice")]
+
+
+def parse_objective(text: str) -> Objective:
+    """The objective a sentence (not a recipe's name) says.
+
+    errors  SentenceError: unknown term (with the closest name), a term twice, two losses, terms that do not fit
+    """
+    by_slot: dict[str, list[Any]] = {slot: [] for slot in SLOTS}
+    try:
+        parts = read(text, *SLOTS)
+    except SentenceError as error:
+        name = text.strip().removesuffix("()")
+        if name.isidentifier() and name not in names(*SLOTS):
+            known = [*RECIPES, *names(*SLOTS)]
+            raise SentenceError(
+                f"no objective or term is called {name!r}{did_you_mean(name, known)}",
+                f"recipes: {', '.join(RECIPES)}; terms: {', '.join(names(*SLOTS))}",
+            ) from None
+        raise error
+    seen: set[str] = set()
+    for one in parts:
+        if one.name in seen:
+            raise SentenceError(f"{one.name}() stands twice in {text!r}", "write it once, with the values you want")
+        seen.add(one.name)
+        by_slot[one.slot].append(one)
+    if len(by_slot["loss"]) > 1:
+        both = " and ".join(f"{one.name}()" for one in by_slot["loss"])
+        raise SentenceError(f"{text!r} has two losses, {both}", "keep one of them")
+    objective = Objective(
+        views=by_slot["view"][0] if by_slot["view"] else None,
+        corruptions=tuple(by_slot["corruption"]),
+        bottlenecks=tuple(by_slot["bottleneck"]),
+        loss=by_slot["loss"][0] if by_slot["loss"] else None,
+        penalties=tuple(by_slot["penalty"]),
+        constraints=tuple(by_slot["constraint"]),
+    )
+    _check_fit(objective, text)
+    return objective
+
+
+def _check_fit(objective: Objective, text: str) -> None:
+    low, high = objective.limits()
+    for term in objective.penalties:
+        if hasattr(term, "check_range"):
+            term.check_range(low, high)
+        if getattr(term, "needs_views", False) and not objective.compares_views:
+            raise SentenceError(
+                f"{term.name}() compares two views of a sample", "put views(affine(0.2), noise(0.1)) before it"
+            )
+    if objective.compares_views:
+        if objective.corruptions:
+            name = objective.corruptions[0].name
+            raise SentenceError(f"{name}() stands beside views() in {text!r}", f"write it inside: views({name}(...))")
+        if objective.loss is None and not any(term.name == "variance" for term in objective.penalties):
+            raise SentenceError(
+                f"{text!r} would let every code collapse to one point", "add variance(25) + covariance(1)"
+            )
+        if objective.loss is None and objective.constraints:
+            raise SentenceError(
+                f"{objective.constraints[0].name}() needs a decoder, but {text!r} has none", "leave it out, or add squared()"
+            )
+
+
+def recipe_of(text: str) -> tuple[str, str]:
+    """(objective text, net text) of a recipe's name, or (text, "auto") for a sentence."""
+    return RECIPES.get(text.strip(), (text, "auto"))
+
+
+def expand(text: str) -> str:
+    """The sentence a recipe's name stands for; a sentence stays as it is."""
+    return recipe_of(text)[0]
+
+
+def term_classes() -> list[type]:
+    """Every registered term, for the laws that hold for all of them."""
+    return [cls for slot in (*SLOTS, "transform") for cls in PARTS.get(slot, {}).values()]

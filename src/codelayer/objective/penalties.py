@@ -1,0 +1,200 @@
+"""Penalties: what a code is charged for, beyond rebuilding its input.
+
+Reads  a Trace (one forward pass).
+Gives  one number per sample, shape (batch,), before weighting. Averaging over the batch happens once,
+       in objective.py, never here. `over` is "sample" (each sample alone) or "batch" (population statistics, 1/n).
+Skips  weight decay: that belongs to the optimizer.
+Order  by year of the paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..errors import SentenceError
+from ..registry import part
+from .corruptions import check_positive
+from .trace import Trace
+
+
+@part("penalty")
+@dataclass(frozen=True)
+class L1:
+    """sum_j |code_j|: few units active at a time.
+
+    weight  of the penalty. It can be escaped by a growing decoder: put unit_norm() beside it.
+    Source: Olshausen and Field 1996, eq. 2; Tibshirani 1996.
+    """
+
+    weight: float = 0.001
+    over = "sample"
+
+    def __post_init__(self) -> None:
+        check_positive("l1", "weight", self.weight)
+
+    def __call__(self, trace: Trace) -> Tensor:
+        """(batch,) sums of absolute values."""
+        return trace.code.abs().sum(1)
+
+
+@part("penalty")
+@dataclass(frozen=True)
+class Kl:
+    """Hold each unit's average activity near a small target.
+
+    sum_j KL(Bernoulli(target) || Bernoulli(batch mean of code_j)), in nats.
+    Needs a code inside (0, 1): put sigmoid() before it. A batch statistic, so every sample is charged the same.
+    Source: Ng, CS294A notes 2011, section 3.
+    """
+
+    weight: float = 0.1
+    target: float = 0.05
+    over = "batch"
+
+    def __post_init__(self) -> None:
+        check_positive("kl", "weight", self.weight)
+        if not 0 < self.target < 1:
+            raise SentenceError(f"kl(target={self.target}) is not possible", "target lies in (0, 1), usually 0.05")
+
+    def check_range(self, low: float, high: float) -> None:
+        """Refuse a code that is not in (0, 1)."""
+        if low < 0 or high > 1:
+            raise SentenceError(f"kl() needs a code in (0, 1), this one lies in ({low:g}, {high:g})", "put sigmoid() before it")
+
+    def __call__(self, trace: Trace) -> Tensor:
+        """(batch,) the same number of nats for every sample."""
+        p, q = self.target, trace.code.mean(0).clamp(1e-6, 1 - 1e-6)
+        nats = p * torch.log(p / q) + (1 - p) * torch.log((1 - p) / (1 - q))
+        return nats.sum().expand(len(trace.code))
+
+
+@part("penalty")
+@dataclass(frozen=True)
+class Contractive:
+    """sum_ij (d code_j / d x_i)^2, the squared Frobenius norm of the encoder's Jacobian: local invariance.
+
+    weight  of the penalty
+    probes  for encoders that are not one affine layer: 0 computes the Jacobian exactly (one backward pass per unit),
+            n >= 1 estimates it without bias from n random directions u ~ N(0, I) as |u' J|^2 (Hutchinson 1990)
+    One affine layer and an elementwise bottleneck has a closed form, sum_j slope_j^2 |W_j|^2, always used there.
+    Use tied weights: an untied decoder escapes by growing. Source: Rifai et al. 2011, eq. 5 and 7.
+    """
+
+    weight: float = 0.1
+    probes: int = 1
+    over = "sample"
+
+    def __post_init__(self) -> None:
+        check_positive("contractive", "weight", self.weight)
+        if self.probes < 0:
+            raise SentenceError(f"contractive(probes={self.probes}) is not possible", "probes is 0 (exact) or more")
+
+    def choice(self, closed_form: bool) -> str:
+        """How the Jacobian is computed, in words for the fit's record."""
+        if closed_form:
+            return "contractive: closed form"
+        return f"contractive: {self.probes} random probes per step" if self.probes else "contractive: exact Jacobian"
+
+    def __call__(self, trace: Trace) -> Tensor:
+        """(batch,) squared Frobenius norms."""
+        if trace.encoded_by_affine is not None and trace.slope is not None:
+            return trace.slope.square() @ trace.encoded_by_affine.square().sum(1)
+        if trace.encode is None or trace.seen is None:
+            raise SentenceError("contractive() needs the encoder", "this trace was made without one")
+        return self._squared_norm(trace.encode, trace.seen, trace)
+
+    def _squared_norm(self, encode: Callable[[Tensor], Tensor], seen: Tensor, trace: Trace) -> Tensor:
+        with torch.enable_grad():
+            x = seen.detach().requires_grad_(True)
+            code = encode(x)
+            if self.probes:
+                stream = trace.context.torch("contractive") if trace.context else None
+                shape = (self.probes, *code.shape)
+                directions = list(torch.randn(shape, generator=stream, dtype=code.dtype).to(code.device))
+            else:
+                directions = [row.expand_as(code) for row in torch.eye(code.shape[1], dtype=code.dtype, device=code.device)]
+            total = code.new_zeros(len(code))
+            for u in directions:
+                (back,) = torch.autograd.grad(code, x, u, create_graph=True, retain_graph=True)
+                total = total + back.flatten(1).square().sum(1)
+        return total / max(1, self.probes)
+
+
+def _both(trace: Trace, term: str) -> tuple[Tensor, Tensor]:
+    if trace.views is None:
+        raise SentenceError(f"{term}() compares two views of a sample", "put views(affine(0.2), noise(0.1)) before it")
+    return trace.views
+
+
+@part("penalty")
+@dataclass(frozen=True)
+class Invariance:
+    """mean_j (a_j - b_j)^2 between the projections of two views of a sample.
+
+    weight  of the penalty. The mean over the projector's units is the authors' code (the paper's eq. 5 sums).
+    Source: Bardes, Ponce and LeCun 2022, eq. 5.
+    """
+
+    weight: float = 25.0
+    over = "sample"
+    needs_views = True
+
+    def __post_init__(self) -> None:
+        check_positive("invariance", "weight", self.weight)
+
+    def __call__(self, trace: Trace) -> Tensor:
+        """(batch,) mean squared distances."""
+        a, b = _both(trace, "invariance")
+        return (a - b).square().mean(1)
+
+
+@part("penalty")
+@dataclass(frozen=True)
+class Variance:
+    """mean_j max(0, 1 - sqrt(Var(a_j) + 1e-4)), averaged over both views: no unit may collapse to a constant.
+
+    A batch statistic (1/n). Source: Bardes, Ponce and LeCun 2022, eq. 1 and 2.
+    """
+
+    weight: float = 25.0
+    over = "batch"
+    needs_views = True
+
+    def __post_init__(self) -> None:
+        check_positive("variance", "weight", self.weight)
+
+    def __call__(self, trace: Trace) -> Tensor:
+        """(batch,) the same number for every sample."""
+        both = _both(trace, "variance")
+        hinge = [(1 - (v.var(0, correction=0) + 1e-4).sqrt()).relu().mean() for v in both]
+        return ((hinge[0] + hinge[1]) / 2).expand(len(both[0]))
+
+
+@part("penalty")
+@dataclass(frozen=True)
+class Covariance:
+    """sum_(i != j) Cov(a)_ij^2 / units, summed over both views: no unit may repeat another.
+
+    A batch statistic (1/n). Source: Bardes, Ponce and LeCun 2022, eq. 3 and 4.
+    """
+
+    weight: float = 1.0
+    over = "batch"
+    needs_views = True
+
+    def __post_init__(self) -> None:
+        check_positive("covariance", "weight", self.weight)
+
+    def __call__(self, trace: Trace) -> Tensor:
+        """(batch,) the same number for every sample."""
+        both = _both(trace, "covariance")
+        total = both[0].new_zeros(())
+        for view in both:
+            centred = view - view.mean(0)
+            matrix = centred.t() @ centred / len(view)
+            total = total + (matrix.square().sum() - matrix.diagonal().square().sum()) / view.shape[1]
+        return total.expand(len(both[0]))

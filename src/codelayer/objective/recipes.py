@@ -1,0 +1,22 @@
+"""Recipes: a name for a pair (objective, net), shown expanded wherever it is used.
+
+Weights were calibrated on three data sets: benchmarks/recipe_weights.py.
+"""
+
+from __future__ import annotations
+
+RECIPES: dict[str, tuple[str, str]] = {
+    "undercomplete": ("squared()", "mlp(depth=2)"),
+    "deep": ("squared()", "mlp(depth=4)"),
+    "sparse": ("relu() + l1(0.001) + unit_norm()", "mlp(depth=2)"),
+    "k_sparse": ("topk(0.1)", "mlp(depth=2)"),
+    "denoising": ("mask(0.3)", "mlp(depth=2)"),
+    "contractive": ("sigmoid() + contractive(0.1)", "mlp(tied=True)"),
+    "invariant": ("views(affine(0.2), noise(0.1)) + invariance(25.0) + variance(25.0) + covariance(1.0)", "conv(32, 64)"),
+    "invariant_mild": (
+        "views(affine(0.1, rotation=5.0, shear=0.05), flip(0.5), brightness(0.2)) + invariance(25.0) + variance(25.0) + covariance(1.0)",
+        "conv(32, 64)",
+    ),
+}
+
+PICTURE_RECIPES = ("invariant", "invariant_mild")

@@ -1,0 +1,224 @@
+"""The parts by name, and the one notation that joins them: "mask(0.3) + relu() + l1(0.001)".
+
+Reads  names, literals, fractions (1/32), nested terms and `+`. Nothing is evaluated.
+Gives  small frozen dataclasses, and their canonical spelling back (`spell`).
+Skips  meaning: whether terms fit together is decided in `objective`, and torch is not imported here.
+
+In the spelling the first field is always written, further ones only where they differ from their default.
+A dataclass whose first field is a tuple takes any number of positional arguments: mlp(512, 256).
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from .errors import SentenceError, did_you_mean
+
+PARTS: dict[str, dict[str, type]] = {}
+MAX_TEXT = 4000
+
+T = TypeVar("T", bound=type)
+
+
+def part(slot: str, name: str = "") -> Callable[[T], T]:
+    """Register a frozen dataclass under its slot; its name is the class name in snake case."""
+
+    def register(cls: T) -> T:
+        cls.slot = slot
+        cls.name = name or _snake(cls.__name__)
+        PARTS.setdefault(slot, {})[cls.name] = cls
+        return cls
+
+    return register
+
+
+def names(*slots: str) -> list[str]:
+    """The known names of the slots (all slots of the notation when none is given), sorted."""
+    return sorted({name for slot in (slots or _terms_slots()) for name in PARTS.get(slot, {})})
+
+
+def find(name: str, *slots: str) -> type:
+    """The class registered as `name` in one of the slots.
+
+    errors  SentenceError with the closest known name
+    """
+    for slot in slots or _terms_slots():
+        if name in PARTS.get(slot, {}):
+            return PARTS[slot][name]
+    kind = slots[0] if len(slots) == 1 else "term"
+    known = names(*slots)
+    raise SentenceError(f"no {kind} is called {name!r}{did_you_mean(name, known)}", f"known: {', '.join(known)}")
+
+
+def read(text: str, *slots: str) -> list[Any]:
+    """Turn "mask(0.3) + l1(0.001)" into its parts, in the order written.
+
+    errors  SentenceError: not in the notation, an unknown name, a wrong argument
+    """
+    return [_build(node, text, slots) for node in _terms(_parse(text), text)]
+
+
+def spell(parts: Iterable[Any]) -> str:
+    """The canonical text of parts; `read` of it gives equal parts."""
+    return " + ".join(_spell_one(one) for one in parts)
+
+
+def _terms_slots() -> list[str]:
+    # kinds of bundles share the registry, but are no words of the notation
+    return [slot for slot in PARTS if slot != "kind"]
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))
+
+
+def _parse(text: str) -> ast.expr:
+    if not isinstance(text, str) or not text.strip():
+        raise SentenceError(f"{text!r} is not a sentence", 'write terms joined by +, for example "mask(0.3) + l1(0.001)"')
+    if len(text) > MAX_TEXT:
+        raise SentenceError(f"a sentence of {len(text)} characters is too long", f"at most {MAX_TEXT} are read")
+    try:
+        return ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        where = f" at character {error.offset}" if isinstance(error, SyntaxError) and error.offset else ""
+        raise SentenceError(
+            f"{text!r} cannot be read{where}", 'write terms joined by +, for example "mask(0.3) + l1(0.001)"'
+        ) from None
+
+
+def _terms(node: ast.expr, text: str) -> list[ast.expr]:
+    found: list[ast.expr] = []
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        found.append(node.right)
+        node = node.left
+    return [node, *reversed(found)]
+
+
+def _build(node: ast.expr, text: str, slots: tuple[str, ...]) -> Any:
+    if isinstance(node, ast.Name):
+        node = ast.Call(func=node, args=[], keywords=[])
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+        raise SentenceError(
+            f"{ast.unparse(node)!r} in {text!r} is not a term", "only names with literal arguments are read, joined by +"
+        )
+    cls = find(node.func.id, *slots)
+    args = [_value(arg, text) for arg in node.args]
+    if any(word.arg is None for word in node.keywords):
+        raise SentenceError(f"{text!r} has a ** argument", "write each option by its name")
+    return construct(cls, args, {str(word.arg): _value(word.value, text) for word in node.keywords})
+
+
+def _value(node: ast.expr, text: str) -> Any:
+    if isinstance(node, ast.Call | ast.Name):
+        return _build(node, text, ())
+    if isinstance(node, ast.Constant) and isinstance(node.value, bool | int | float | str | None):
+        return node.value
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        inner = _value(node.operand, text)
+        if isinstance(inner, int | float) and not isinstance(inner, bool):
+            return -inner
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+        top, bottom = _value(node.left, text), _value(node.right, text)
+        if all(isinstance(n, int | float) and not isinstance(n, bool) for n in (top, bottom)) and bottom:
+            return top / bottom
+    raise SentenceError(
+        f"{ast.unparse(node)!r} in {text!r} is not a literal",
+        "arguments are numbers, fractions such as 1/32, words in quotes, True, False, None or terms",
+    )
+
+
+def construct(cls: type, args: list[Any], options: dict[str, Any]) -> Any:
+    """Make one part from its arguments, checked against the field types.
+
+    errors  SentenceError naming the option, the value and what is allowed
+    """
+    fields = [field.name for field in dataclasses.fields(cls)]
+    hints = typing.get_type_hints(cls)
+    values: dict[str, Any] = {}
+    if fields and _is_many(hints[fields[0]]):
+        if args:
+            values[fields[0]] = tuple(args)
+    elif len(args) > len(fields):
+        takes = ", ".join(fields) or "no argument"
+        raise SentenceError(f"{cls.name}() was given {len(args)} arguments", f"it takes {takes}")  # type: ignore[attr-defined]
+    else:
+        values = dict(zip(fields, args, strict=False))
+    for option, value in options.items():
+        if option not in fields:
+            raise SentenceError(
+                f"{cls.name}() has no option {option!r}{did_you_mean(option, fields)}",  # type: ignore[attr-defined]
+                f"its options: {', '.join(fields) or 'none'}",
+            )
+        if option in values:
+            raise SentenceError(f"{cls.name}() was given {option!r} twice", "give it once")  # type: ignore[attr-defined]
+        values[option] = value
+    for option, value in values.items():
+        if not _fits(value, hints[option]):
+            raise SentenceError(
+                f"{cls.name}({option}={value!r}) is not possible",  # type: ignore[attr-defined]
+                f"{option} is {_words(hints[option])}",
+            )
+    missing = [
+        field.name
+        for field in dataclasses.fields(cls)
+        if field.name not in values
+        and field.default is dataclasses.MISSING
+        and field.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise SentenceError(f"{cls.name}() needs {missing[0]}", f"its options: {', '.join(fields)}")  # type: ignore[attr-defined]
+    return cls(**values)
+
+
+def _is_many(hint: Any) -> bool:
+    return typing.get_origin(hint) is tuple
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    if hint is Any:
+        return True
+    if _is_many(hint):
+        return all(_fits(one, typing.get_args(hint)[0]) for one in value)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return any(_fits(value, one) for one in typing.get_args(hint))
+    if hint is None or hint is type(None):
+        return value is None
+    if isinstance(value, bool):
+        return hint is bool
+    if hint is float:
+        return isinstance(value, int | float)
+    return isinstance(value, hint) if isinstance(hint, type) else True
+
+
+def _words(hint: Any) -> str:
+    if _is_many(hint):
+        return f"any number of {_words(typing.get_args(hint)[0])}s"
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return " or ".join(_words(one) for one in typing.get_args(hint))
+    words = {int: "a whole number", float: "a number", str: "a word", bool: "True or False", type(None): "None"}
+    return words.get(hint, "a term")
+
+
+def _spell_one(one: Any) -> str:
+    written: list[str] = []
+    for i, field in enumerate(dataclasses.fields(one)):
+        value = getattr(one, field.name)
+        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        if i == 0 and isinstance(value, tuple):
+            written += [_spell_value(item) for item in value]
+        elif i == 0 and value is not None:
+            written.append(_spell_value(value))
+        elif value != default:
+            written.append(f"{field.name}={_spell_value(value)}")
+    return f"{one.name}({', '.join(written)})"
+
+
+def _spell_value(value: Any) -> str:
+    return _spell_one(value) if dataclasses.is_dataclass(value) else repr(value)
+
+

@@ -1,0 +1,179 @@
+"""The work of a study that runs in worker processes: fit one rival, score it on `choose`, later read `report`.
+
+Reads  plain `Task` records (rows as arrays that joblib maps from disk).
+Gives  bundles and score files in the state folder: what is there already is not done again.
+Skips  decisions: which rival wins is decided in the main process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from .. import bundle
+from ..data.load import load_data
+from ..data.rows import rows_of, take
+from ..data.schema import Schema
+from ..errors import DataError
+from ..learn.baselines import RawFeatures
+from ..learn.saved import load
+from ..measure.curves import Curve, label_curve
+from .rivals import Rival, seed_of
+
+TREES = 100
+
+
+@dataclass(frozen=True)
+class Task:
+    """One rival at one seed.
+
+    train_x    raw rows to learn from; train_y their labels (empty where unknown), or None
+    picked     count -> train rows whose label a probe may see
+    folder     the study's state folder
+    """
+
+    rival: Rival
+    seed: int
+    study_seed: int
+    folder: Path
+    task: str | None
+
+    @property
+    def place(self) -> Path:
+        """Where this fit's bundle lies; rivals that do not vary are fitted once."""
+        return self.folder / f"{_file(self.rival.name)}-{self.seed if self.rival.varies else 0}"
+
+    @property
+    def random_state(self) -> int:
+        """The seed of this fit."""
+        return seed_of(self.study_seed, self.seed if self.rival.varies else 0)
+
+
+def _file(name: str) -> str:
+    safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in name)
+    return safe if safe == name and len(name) < 60 else f"{safe[:40]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def fit_code(task: Task, train_x: Any) -> dict[str, Any]:
+    """Fit one coder and save it; {"seconds", "warnings"}. A fit that was stopped continues from its checkpoint."""
+    torch.set_num_threads(1)
+    if (task.place / bundle.ABOUT).exists():
+        facts = bundle.read(task.place).facts
+        return {"seconds": facts["seconds"], "warnings": facts["warnings"]}
+    coder = task.rival.build(task.random_state)
+    started = time.perf_counter()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        if task.rival.learned:
+            coder.set_params(run=task.place.with_name(task.place.name + "-run"))
+        coder.fit(train_x)
+    told = sorted({str(one.message) for one in caught if issubclass(one.category, UserWarning)})
+    # a resumed fit knows only its last stretch: the record sums training time over all of them
+    seconds = max(time.perf_counter() - started, float(getattr(coder, "train_seconds_", 0.0)))
+    coder.save(task.place, {"seconds": seconds, "warnings": told})
+    return {"seconds": seconds, "warnings": told}
+
+
+def codes_of(task: Task, rows: Any) -> np.ndarray:
+    """The codes of rows by the saved coder."""
+    torch.set_num_threads(1)
+    return load(task.place).transform(rows)
+
+
+def score_code(
+    task: Task, train_x: Any, train_y: np.ndarray, eval_x: Any, eval_y: np.ndarray, picked: dict[int, list[np.ndarray]]
+) -> dict[str, Curve]:
+    """Linear and kNN label curves of a saved coder on the given rows."""
+    torch.set_num_threads(1)
+    coder = load(task.place)
+    return curves_of(coder.transform(train_x), train_y, coder.transform(eval_x), eval_y, picked, task.task)
+
+
+def curves_of(
+    train_codes: np.ndarray,
+    train_y: np.ndarray,
+    eval_codes: np.ndarray,
+    eval_y: np.ndarray,
+    picked: dict[int, list[np.ndarray]],
+    task: str | None,
+) -> dict[str, Curve]:
+    """The label curve of each probe."""
+    return {
+        probe: label_curve(train_codes, train_y, eval_codes, eval_y, probe=probe, picked=picked, task=task)
+        for probe in ("linear", "knn")
+    }
+
+
+def score_control(
+    task: Task, train_x: Any, train_y: np.ndarray, eval_x: Any, eval_y: np.ndarray, picked: dict[int, list[np.ndarray]]
+) -> dict[str, Any]:
+    """The label curve of a supervised control on the raw (encoded) features, and its size in bytes."""
+    torch.set_num_threads(1)
+    raw = RawFeatures().fit(train_x)
+    train_codes, eval_codes = raw.transform(train_x), raw.transform(eval_x)
+    started = time.perf_counter()
+    fitted: list[Any] = []
+
+    def maker(codes: np.ndarray, kind: str) -> Any:
+        # only fit and predict are offered, so that the curve asks for a fresh model at every draw
+        fitted.append(Control(task.rival.name, kind, task.random_state))
+        return fitted[-1]
+
+    curve = label_curve(train_codes, train_y, eval_codes, eval_y, probe=maker, picked=picked, task=task.task)
+    seconds = (time.perf_counter() - started) / max(1, len(fitted))
+    return {"linear": curve, "bytes": fitted[-1].bytes, "seconds": seconds}
+
+
+class Control:
+    """A supervised model on raw features, with fit and predict as a label curve asks for."""
+
+    def __init__(self, name: str, task: str, random_state: int) -> None:
+        if name == "logistic":
+            self.model: Any = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
+        elif task == "class":
+            self.model = RandomForestClassifier(TREES, random_state=random_state, n_jobs=1)
+        else:
+            self.model = RandomForestRegressor(TREES, random_state=random_state, n_jobs=1)
+
+    def fit(self, codes: np.ndarray, y: np.ndarray) -> Control:
+        """Learn from labelled rows."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # lbfgs on 300 rounds: its score is what counts here
+            self.model.fit(codes, y)
+        return self
+
+    def predict(self, codes: np.ndarray) -> np.ndarray:
+        """Labels or numbers."""
+        return self.model.predict(codes)
+
+    @property
+    def bytes(self) -> int:
+        """The arrays of the fitted model."""
+        if hasattr(self.model, "estimators_"):
+            trees = [one.tree_ for one in self.model.estimators_]
+            return sum(tree.__getstate__()["nodes"].nbytes + tree.value.nbytes for tree in trees)
+        last = self.model[-1]
+        return int(last.coef_.nbytes + last.intercept_.nbytes + 2 * self.model[0].mean_.nbytes)
+
+
+def given_codes(path: str, total: int, train: np.ndarray) -> np.ndarray:
+    """The user's own codes, (total, units) float32, one row per sample of the data, scaled by their train rows.
+
+    errors  DataError when the file has another number of rows
+    """
+    found = load_data(path)
+    if rows_of(found.x) != total:
+        raise DataError(f"{path} has {rows_of(found.x)} rows, the data have {total}", "give one row of codes per sample")
+    schema = Schema.fit(take(found.x, train), scale="auto")
+    return schema.encode(found.x).reshape(total, -1)

@@ -1,0 +1,155 @@
+"""The three fixed parts of a study's rows: train, choose, report.
+
+Reads  the data, and a test set where the user has one.
+Gives  rows and labels per part; which label rows a probe may see (paired between rivals); counts of labels.
+Skips  the report part until `open_report` is called, once, after the winner is chosen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..data.load import Data
+from ..data.rows import rows_of, take
+from ..data.splits import duplicate_ids, split
+from ..errors import DataError
+from ..measure.draws import label_counts, label_draws, labelled, task_of
+
+DRAWS = 21
+MOST_LABELLED_ROWS = 5000
+MOST_SCORED_ROWS = 10_000
+
+
+@dataclass
+class Parts:
+    """The rows of a study by part.
+
+    task     "class", "number" or None (no labels)
+    train, choose, report   row numbers in `data` (report: in `test` when that is given)
+    counts   labels per class (rows, for numbers) of the label curves
+    """
+
+    data: Data
+    test: Data | None
+    task: str | None
+    train: np.ndarray
+    choose: np.ndarray
+    report: np.ndarray
+    duplicates: int
+    seed: int
+    counts: tuple[int, ...] = ()
+    notes: list[str] = field(default_factory=list)
+    opened: bool = False
+
+    def rows(self, part: str) -> Any:
+        """The raw rows of a part."""
+        return take(self._source(part).x, self.index(part))
+
+    def labels(self, part: str) -> np.ndarray | None:
+        """The labels of a part, or None."""
+        labels = self._source(part).labels
+        return None if labels is None else np.asarray(labels)[self.index(part)]
+
+    def groups(self, part: str) -> np.ndarray | None:
+        """The groups of a part, or None."""
+        groups = self._source(part).groups
+        return None if groups is None else np.asarray(groups)[self.index(part)]
+
+    def keys(self, part: str) -> list[str]:
+        """The keys of a part's rows."""
+        keys = self._source(part).keys
+        return [str(keys[i]) for i in self.index(part)]
+
+    def index(self, part: str) -> np.ndarray:
+        """The row numbers of a part."""
+        if part == "report" and not self.opened:
+            raise RuntimeError("the report part is read once, at the end")
+        return {"train": self.train, "choose": self.choose, "report": self.report}[part]
+
+    def open_report(self) -> None:
+        """From here on the report part can be read: the winner is chosen."""
+        self.opened = True
+
+    def _source(self, part: str) -> Data:
+        return self.test if part == "report" and self.test is not None else self.data
+
+    def picked(self, seed: int, draws: int) -> dict[int, list[np.ndarray]]:
+        """count -> train rows whose label a probe may see, the same for every rival."""
+        y = self.labels("train")
+        return {count: label_draws(y, count, self.seed * 1000 + seed, draws, self.task) for count in self.counts}
+
+
+def make_parts(data: Data, test: Data | None, task: str | None, seed: int) -> Parts:
+    """Cut the data into parts; groups and exact duplicates stay on one side.
+
+    errors  DataError: too few rows, labels that are all equal, too few labels
+    """
+    n = rows_of(data.x)
+    if n < 20:
+        raise DataError(f"{n} rows are too few for a study", "bring at least 20; some hundred make it worth reading")
+    task = _task(data, task)
+    same = duplicate_ids(data.x)
+    sizes = (0.75, 0.25) if test is not None else (0.6, 0.2, 0.2)
+    labels = None if task != "class" else data.labels
+    cut = split(n, sizes, labels=labels, groups=data.groups, times=data.times, same=same, seed=seed)
+    train, choose = cut[0], cut[1]
+    report = np.arange(rows_of(test.x)) if test is not None else cut[2]
+    parts = Parts(data, test, task, train, choose, report, n - len(np.unique(same)), seed)
+    for name in ("choose", "report"):
+        _limit(parts, name)
+    if task is not None:
+        _count_labels(parts)
+    return parts
+
+
+def _task(data: Data, task: str | None) -> str | None:
+    if data.labels is None or not labelled(data.labels).any():
+        return None
+    found = task or task_of(data.labels)
+    values = np.asarray(data.labels)[labelled(data.labels)]
+    if len({str(value) for value in values.tolist()}) < 2:
+        raise DataError(
+            f"every label is {values[0]!r}", "bring labels of at least two classes, or leave --label out to study fidelity"
+        )
+    return found
+
+
+def _limit(parts: Parts, name: str) -> None:
+    # only rows with a label are scored, and never more than a stated number of them
+    index = getattr(parts, name)
+    source = parts.test if name == "report" and parts.test is not None else parts.data
+    if parts.task is not None and source.labels is not None:
+        kept = index[labelled(np.asarray(source.labels)[index])]
+        if not len(kept):
+            raise DataError(f"no row of the {name} part has a label", "label more rows")
+        unlabelled = index[~labelled(np.asarray(source.labels)[index])]
+        if len(unlabelled) and source is parts.data:
+            parts.train = np.sort(np.concatenate([parts.train, unlabelled]))
+        index = kept
+    elif parts.task is not None:
+        raise DataError("the test file has no labels", "give it the same label column as the data")
+    if len(index) > MOST_SCORED_ROWS:
+        chosen = np.random.default_rng([parts.seed, 11]).permutation(len(index))[:MOST_SCORED_ROWS]
+        parts.notes.append(f"{MOST_SCORED_ROWS:,} of the {len(index):,} rows of the {name} part are scored, drawn at random")
+        index = index[np.sort(chosen)]
+    setattr(parts, name, index)
+
+
+def _count_labels(parts: Parts) -> None:
+    y = parts.labels("train")
+    if parts.task == "class":
+        known = labelled(y)
+        values, sizes = np.unique(np.asarray(y)[known].astype(str), return_counts=True)
+        single = values[sizes < 2]
+        if len(single):
+            names = ", ".join(single[:5])
+            parts.notes.append(f"classes with one labelled row to learn from are not scored: {names}")
+        classes = max(1, int((sizes >= 2).sum()))
+        if classes < 2:
+            raise DataError("fewer than two classes have two labelled rows to learn from", "label more rows")
+    else:
+        classes = 1
+    parts.counts = tuple(label_counts(y, largest=max(1, MOST_LABELLED_ROWS // classes), task=parts.task))

@@ -1,0 +1,161 @@
+"""The rivals of a study: who runs, in which order, and what each is expected to take.
+
+Reads  the sample's shape, the user's own sentences and codes.
+Gives  `Rival` records (plain, sent to worker processes) and the objects they stand for.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from ..data.rows import rows_of, take
+from ..data.schema import Schema
+from ..errors import SentenceError
+from ..learn.autoencoder import Autoencoder
+from ..learn.baselines import KMeansFeatures, Pca, RandomProjection, RawFeatures
+from ..learn.loop import train
+from ..learn.sources import Rows
+from ..objective import PICTURE_RECIPES, RECIPES, expand
+
+BASELINE_ORDER = ("raw", "pca", "random_projection", "kmeans")
+RECIPE_ORDER = ("invariant", "undercomplete", "denoising", "invariant_mild", "sparse", "contractive", "k_sparse", "deep")
+CONTROLS = ("logistic", "forest")
+TITLES = {
+    "raw": "raw features",
+    "pca": "PCA",
+    "random_projection": "random projection",
+    "kmeans": "k-means features",
+    "logistic": "logistic regression",
+    "forest": "random forest",
+}
+
+
+@dataclass(frozen=True)
+class Rival:
+    """One line of the table.
+
+    name      short and unique
+    role      "code" (makes codes), "control" (a supervised model on raw features), "given" (codes from a file)
+    sentence  the objective, for learned codes
+    varies    whether its fit depends on the seed
+    minutes   forecast of all its fits, or None
+    """
+
+    name: str
+    role: str
+    sentence: str = ""
+    code_size: int = 0
+    varies: bool = True
+    epochs: int | str = "auto"
+    path: str = ""
+    minutes: float | None = None
+
+    @property
+    def title(self) -> str:
+        """The name as it is printed."""
+        return TITLES.get(self.name, self.name)
+
+    @property
+    def learned(self) -> bool:
+        """Whether it is an autoencoder."""
+        return bool(self.sentence)
+
+    def build(self, seed: int) -> Any:
+        """An unfitted coder.
+
+        errors  SentenceError for a sentence that cannot be read
+        """
+        if self.name == "raw":
+            return RawFeatures()
+        if self.name == "pca":
+            return Pca(self.code_size, random_state=seed)
+        if self.name == "random_projection":
+            return RandomProjection(self.code_size, random_state=seed)
+        if self.name == "kmeans":
+            return KMeansFeatures(self.code_size, random_state=seed)
+        return Autoencoder(self.code_size, self.sentence, epochs=self.epochs, random_state=seed)
+
+
+def line_up(
+    schema: Schema, code_size: int, objectives: tuple[str, ...], codes: tuple[str, ...], task: str | None
+) -> list[Rival]:
+    """All rivals, in the order in which a time limit keeps them."""
+    pictures = schema.kind == "image"
+    rivals = [Rival("raw", "code", varies=False), Rival("pca", "code", code_size=code_size, varies=False)]
+    rivals += [Rival(name, "code", code_size=code_size) for name in ("random_projection", "kmeans")]
+    if task == "class":
+        rivals.append(Rival("logistic", "control", varies=False))
+    if task is not None:
+        rivals.append(Rival("forest", "control"))
+    taken = {rival.name for rival in rivals}
+    for path in codes:
+        name = _unique(Path(path).stem, taken)
+        rivals.append(Rival(name, "given", varies=False, path=path))
+    for text in objectives:
+        name = _unique(text if text in RECIPES else expand(text), taken)
+        rivals.append(Rival(name, "code", text, code_size))
+    recipes = [name for name in RECIPE_ORDER if pictures or name not in PICTURE_RECIPES]
+    rivals += [Rival(name, "code", name, code_size) for name in recipes if name not in taken]
+    return rivals
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    found, count = name, 2
+    while found in taken:
+        found, count = f"{name} ({count})", count + 1
+    taken.add(found)
+    return found
+
+
+def default_code_size(features: int) -> int:
+    """Half the encoded columns, within 2 to 64 and never more than the columns."""
+    return max(1, min(features, max(2, min(64, features // 2))))
+
+
+def check_sentences(rivals: list[Rival], rows: Any) -> list[str]:
+    """Build every learned rival on a few rows, so that a bad sentence fails before anything has run.
+
+    returns  notes about recipes that cannot run on these data and were left out
+    errors   SentenceError for the user's own sentences
+    """
+    few = take(rows, np.arange(min(rows_of(rows), 64)))
+    for rival in rivals:
+        if rival.learned:
+            rival.build(0).prepare(few)
+    return []
+
+
+def forecast(rival: Rival, rows: Any) -> float:
+    """Seconds one fit of a learned rival will take, measured on a few steps."""
+    coder = rival.build(0)
+    n = rows_of(rows)
+    few = take(rows, np.unique(np.linspace(0, n - 1, min(n, 1024)).astype(int)))
+    coder.prepare(few)
+    held = int(n * coder.validation)
+    settings = coder.settings(n - held)
+    batch = settings["batch_size"]
+    sample = Rows(take(few, np.arange(min(rows_of(few), 3 * batch))), coder.schema_)
+    model = coder.model_
+    started = time.perf_counter()
+    steps = 0
+    for epoch in train(model, sample, epochs=3, batch_size=batch, learning_rate=1e-4, seed=0):
+        if epoch.number == 1:
+            started, steps = time.perf_counter(), 0
+        else:
+            steps += -(-sample.length // batch)
+    per_step = (time.perf_counter() - started) / max(1, steps)
+    return per_step * settings["epochs"] * -(-(n - held) // batch)
+
+
+def seed_of(study_seed: int, seed: int) -> int:
+    """The random_state of a rival's fit number `seed`."""
+    return int(check_random_state(study_seed * 7919 + seed).randint(2**31 - 1))
+
+
+__all__ = ["CONTROLS", "Rival", "SentenceError", "check_sentences", "default_code_size", "forecast", "line_up", "seed_of"]

@@ -1,0 +1,298 @@
+"""The study: many codes on one data set, measured side by side; one table, one winner, one report.
+
+Reads  any source `data.load` reads.
+Gives  a folder: report.html, results.parquet, verdict.json, codes.parquet, bundle/.
+Skips  the report part of the rows until the winner is chosen (see parts.py). What is done is kept: the same call
+       again continues a stopped study.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import time as clock
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..data.load import Data, load_data
+from ..data.rows import rows_of, take
+from ..data.schema import Schema
+from ..errors import DataError, RunError
+from ..learn.coder import fingerprint
+from ..learn.run import RunFolder
+from ..measure.curves import Curve
+from ..report import Progress
+from .choose import Choice
+from .jobs import given_codes
+from .look import leaks, time_columns, time_gap
+from .parts import DRAWS, Parts, make_parts
+from .race import Race
+from .rivals import Rival, default_code_size, forecast, line_up
+
+QUICK_ROWS = 10_000
+QUICK_SHARE = 4
+SCORING_SECONDS = 6.0
+
+
+@dataclass
+class Plan:
+    """What a study will do, before it starts.
+
+    rivals   with their forecast minutes
+    dropped  (rival, why)
+    minutes  forecast of the whole study
+    """
+
+    rivals: list[Rival]
+    dropped: list[tuple[str, str]]
+    minutes: float
+    workers: int
+
+
+@dataclass
+class Study:
+    """Which representation should I use? Answered on the user's own rows and labels.
+
+    Parameters
+    ----------
+    data : a name, path, frame, array or Data
+    label, task, group, time, drop, test
+        The label (column, .npz array, file or values); "class" or "number" (default: by the labels); columns whose rows
+        stay together, or that order the rows; columns to leave out; a source that replaces the report part.
+    out : folder for the results, default ./study-NAME
+    seeds : number of fits and label draws per rival
+    quick : at most 10,000 rows, one seed, a quarter of the steps
+    code_size : units of every code, default half the encoded columns, within 2 to 64
+    objectives, codes : the user's own sentences, and files of codes, as further rivals
+    max_latency_ms, max_size_mb : budgets for the winner, head included
+    time_limit : minutes; what it drops is stated
+    seed : of the split and everything else
+    workers : processes, default one per core
+    say : where lines of text go
+    """
+
+    data: Any
+    label: Any = None
+    task: str | None = None
+    group: str | None = None
+    time: str | None = None
+    drop: Sequence[str] = ()
+    test: Any = None
+    out: str | Path | None = None
+    seeds: int = 3
+    quick: bool = False
+    code_size: int | None = None
+    objectives: Sequence[str] = ()
+    codes: Sequence[str] = ()
+    max_latency_ms: float | None = None
+    max_size_mb: float | None = None
+    time_limit: float | None = None
+    seed: int = 0
+    workers: int | None = None
+    say: Callable[[str], None] = print
+    warnings_: list[str] = field(default_factory=list)
+    missing_: list[tuple[str, str]] = field(default_factory=list)
+
+    def run(self) -> dict[str, Any]:
+        """Do the study (or continue it) and return the verdict, as verdict.json holds it.
+
+        errors  DataError, SentenceError, RunError (another run in `out`)
+        """
+        self._check_options()
+        data = self._load(self.data)
+        folder = Path(self.out) if self.out is not None else Path(f"study-{data.name}")
+        with RunFolder(folder, self._options(data), self._fingerprint(data)) as run:
+            if run.done and (folder / "verdict.json").exists():
+                from .verdict import read_verdict
+
+                self.say(f"{folder} holds this study, complete; see {folder / 'report.html'}")
+                return read_verdict(folder)
+            return self._run(data, folder, run)
+
+    def _run(self, data: Data, folder: Path, run: RunFolder) -> dict[str, Any]:
+        started = clock.monotonic()
+        test = None if self.test is None else self._load(self.test)
+        self._look_at_columns(data, test)
+        parts = make_parts(self._shortened(data), test, self.task, self.seed)
+        train_x = parts.rows("train")
+        schema = Schema.fit(train_x)
+        width = self.code_size or default_code_size(schema.features)
+        self._look(parts, train_x, schema)
+        plan = self._plan(parts, train_x, schema, width)
+        self._announce(parts, schema, plan, width, run.resumed)
+        race = Race(parts, plan.rivals, run.state, self.seeds_used, self.draws, self.seed, plan.workers)
+        limit = None if self.time_limit is None else started + 60 * self.time_limit
+        with Progress("study", total=race.steps, unit="fits") as progress:
+            race.fit(train_x, progress, limit)
+            self.missing_ += race.dropped
+            choice = race.choose(self.max_size_mb, self.max_latency_ms)
+            parts.open_report()
+            race.report(progress)
+        from .verdict import conclude
+
+        verdict = conclude(self, parts, race, choice, schema, width, plan, folder, clock.monotonic() - started)
+        run.finish()
+        race.clean()
+        return verdict
+
+    # --- before the start ---------------------------------------------------------------------------------------
+
+    @property
+    def seeds_used(self) -> int:
+        """Fits per rival: one when quick."""
+        return 1 if self.quick else self.seeds
+
+    @property
+    def draws(self) -> int:
+        """Label draws per seed: at least 21 in all."""
+        return math.ceil(DRAWS / self.seeds_used)
+
+    def _check_options(self) -> None:
+        if self.seeds < 1:
+            raise DataError(f"seeds={self.seeds} is not possible", "give 1 or more, usually 3")
+        if self.task not in (None, "class", "number"):
+            raise DataError(f"task={self.task!r} is not known", "it is class or number")
+        for name in ("max_latency_ms", "max_size_mb", "time_limit", "code_size"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise DataError(f"{name}={value} is not possible", "give a number above 0, or leave it out")
+
+    def _load(self, source: Any) -> Data:
+        return load_data(source, label=self.label, group=self.group, time=self.time, drop=tuple(self.drop))
+
+    def _options(self, data: Data) -> dict[str, Any]:
+        label = self.label if isinstance(self.label, str | None) else "given"
+        return {
+            "command": "study",
+            "data": data.name,
+            "label": label,
+            "task": self.task,
+            "group": self.group,
+            "time": self.time,
+            "drop": list(self.drop),
+            "test": None if self.test is None else str(self.test) if isinstance(self.test, str | Path) else "given",
+            "seeds": self.seeds,
+            "quick": self.quick,
+            "code_size": self.code_size,
+            "objectives": list(self.objectives),
+            "codes": [str(path) for path in self.codes],
+            "seed": self.seed,
+        }
+
+    def _fingerprint(self, data: Data) -> str:
+        digest = hashlib.blake2b(fingerprint(data.x, Schema.fit(data.x)).encode(), digest_size=16)
+        for values in (data.labels, data.groups, data.times):
+            digest.update(repr(None if values is None else list(values)).encode())
+        return digest.hexdigest()
+
+    def _shortened(self, data: Data) -> Data:
+        n = rows_of(data.x)
+        if not self.quick or n <= QUICK_ROWS:
+            return data
+        rows = np.sort(np.random.default_rng([self.seed, 19]).permutation(n)[:QUICK_ROWS])
+        self.warnings_.append(f"--quick: {QUICK_ROWS:,} of {n:,} rows were used, one seed, a quarter of the steps")
+        return data.take(rows)
+
+    def _look_at_columns(self, data: Data, test: Data | None) -> None:
+        self.warnings_ += data.notes
+        self.warnings_ += [f"left out, unreadable: {key} ({reason})" for key, reason in data.skipped[:20]]
+        if test is not None:
+            self.warnings_ += [f"test: {note}" for note in test.notes]
+
+    def _look(self, parts: Parts, train_x: Any, schema: Schema) -> None:
+        self.warnings_ += [*schema.notes, *parts.notes]
+        if parts.duplicates:
+            kept = "they are kept in one part, so that none is scored that was learned from"
+            self.warnings_.append(f"{parts.duplicates:,} rows repeat another row exactly; {kept}")
+        if parts.task is None:
+            return
+        y = parts.labels("train")
+        for name, value in leaks(train_x, y, parts.task, self.seed):
+            score = "balanced accuracy" if parts.task == "class" else "R2"
+            self.warnings_.append(
+                f"the column {name!r} alone predicts the label ({score} {value:.3f}): if it is known only afterwards, "
+                f"it leaks the answer. Leave it out with --drop {quoted(name)}"
+            )
+        self._look_at_time(parts, schema)
+
+    def _look_at_time(self, parts: Parts, schema: Schema) -> None:
+        train = parts.train
+        times, name = parts.data.times, self.time
+        if times is None:
+            found = time_columns(schema)
+            if not found:
+                return
+            name, times = found[0], parts.data.x.column(found[0])
+        gap = time_gap(take(parts.data.x, train), parts.labels("train"), np.asarray(times)[train], parts.task, self.seed)
+        told = f"the rows carry times ({name})"
+        if gap is not None:
+            told += f": raw features score {gap[0]:.3f} after a random split and {gap[1]:.3f} after a split by time"
+        if self.time is None:
+            told += f"; if new rows come later than these, use --time {quoted(name)}"
+        self.warnings_.append(told)
+
+    def _plan(self, parts: Parts, train_x: Any, schema: Schema, width: int) -> Plan:
+        rivals = line_up(schema, width, tuple(self.objectives), tuple(str(p) for p in self.codes), parts.task)
+        workers = self.workers or max(1, min(os.cpu_count() or 1, 8))
+        planned: list[Rival] = []
+        dropped: list[tuple[str, str]] = []
+        spent = 0.5
+        budget = math.inf if self.time_limit is None else self.time_limit
+        for rival in rivals:
+            rival = self._settled(rival, train_x, parts, schema, width)
+            fits = self.seeds_used if rival.varies else 1
+            minutes = (rival.minutes or 0.0) * fits / workers
+            asked = rival.sentence in self.objectives or rival.role != "code" or not rival.learned
+            if spent + minutes > budget and not asked:
+                dropped.append((rival.title, f"its {minutes:.1f} minutes do not fit into the limit of {budget:g}"))
+                continue
+            spent += minutes
+            planned.append(replace(rival, minutes=minutes))
+        self.missing_ += dropped
+        return Plan(planned, dropped, spent, workers)
+
+    def _settled(self, rival: Rival, train_x: Any, parts: Parts, schema: Schema, width: int) -> Rival:
+        scoring = SCORING_SECONDS * self.draws / DRAWS
+        if rival.role == "given":
+            given_codes(rival.path, rows_of(parts.data.x), parts.train)
+        if not rival.learned:
+            return replace(rival, minutes=scoring / 60)
+        coder = rival.build(0)
+        if self.quick:
+            held = int(rows_of(train_x) * coder.validation)
+            epochs = max(3, coder.settings(rows_of(train_x) - held)["epochs"] // QUICK_SHARE)
+            rival = replace(rival, epochs=epochs)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # an untrained net has dead units
+            return replace(rival, minutes=(forecast(rival, train_x) + scoring) / 60)
+
+    def _announce(self, parts: Parts, schema: Schema, plan: Plan, width: int, resumed: bool) -> None:
+        shape = " x ".join(str(size) for size in schema.shape)
+        rows = f"{len(parts.train):,} rows to learn from, {len(parts.choose):,} to choose by, {len(parts.report):,} to report"
+        scale = f", scale: {schema.scale}" if schema.kind == "array" else ""
+        self.say(f"{parts.data.name}: {rows}; encoded sample {shape}{scale}; code of {width} units")
+        names = ", ".join(f"{r.title} ({60 * (r.minutes or 0):.0f} s)" for r in plan.rivals)
+        self.say(f"rivals: {names}")
+        self.say(f"estimated: {plan.minutes:.1f} minutes on {plan.workers} workers, {self.seeds_used} seeds, {self.draws} label draws each")
+        for name, why in plan.dropped:
+            self.say(f"dropped: {name}: {why}")
+        if resumed:
+            self.say("continuing a stopped study: what is done is kept")
+        for line in self.warnings_:
+            self.say(f"note: {line}")
+
+
+def quoted(text: str | None) -> str:
+    """A word as a shell takes it."""
+    import shlex
+
+    return shlex.quote(str(text))
+
+
+__all__ = ["Choice", "Curve", "Plan", "RunError", "Study", "quoted"]

@@ -1,0 +1,148 @@
+"""Neighbourhood metrics against values computed with scikit-learn and zadu."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits, make_blobs, make_swiss_roll
+from sklearn.decomposition import PCA
+from sklearn.manifold import trustworthiness as sklearn_trustworthiness
+
+from codelayer.errors import DataError
+from codelayer.measure import METRICS
+
+DIGITS = load_digits().data / 16
+SWISS, TURN = make_swiss_roll(1500, noise=0, random_state=0)
+UNROLLED = np.c_[0.5 * (TURN * np.sqrt(1 + TURN**2) + np.arcsinh(TURN)), SWISS[:, 1]]
+
+
+def pca(x: np.ndarray, units: int) -> np.ndarray:
+    return PCA(units, svd_solver="full").fit_transform(x)
+
+
+# trustworthiness k = 5, 10, 30; continuity k = 5, 10, 30; overlap k = 10; tolerance (pixels tie, the roll does not)
+VECTORS = {
+    "digits, PCA 2": (
+        DIGITS,
+        lambda: pca(DIGITS, 2),
+        (0.83042877, 0.83000348, 0.83039370, 0.95694146, 0.95051793, 0.93666260),
+        0.117919,
+        1e-4,
+    ),
+    "digits, PCA 10": (
+        DIGITS,
+        lambda: pca(DIGITS, 10),
+        (0.99725952, 0.99664917, 0.99513000, 0.99853336, 0.99816234, 0.99736052),
+        0.666555,
+        1e-4,
+    ),
+    "digits, random": (
+        DIGITS,
+        lambda: np.random.default_rng(0).standard_normal((1797, 2)),
+        (0.50224152, 0.49980625, 0.50561649, 0.50721863, 0.50597839, 0.50745380),
+        0.005843,
+        1e-4,
+    ),
+    "swiss roll, PCA 2": (
+        SWISS,
+        lambda: pca(SWISS, 2),
+        (0.98206041, 0.97578794, 0.94625455, 0.99403029, 0.99125892, 0.98433623),
+        0.409400,
+        1e-8,
+    ),
+    "swiss roll, unrolled": (
+        SWISS,
+        lambda: UNROLLED,
+        (0.99999955, 0.99999955, 0.99999644, 0.99999955, 0.99999955, 0.99970125),
+        0.999333,
+        1e-8,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_the_published_reference_values_are_reproduced(name):
+    x, make, expected, overlap, tolerance = VECTORS[name]
+    codes = make()
+    found = [
+        METRICS[metric](codes, x, n_neighbors=k) for metric in ("trustworthiness", "continuity") for k in (5, 10, 30)
+    ]
+    assert found == pytest.approx(expected, abs=max(tolerance, 6e-9))
+    assert METRICS["neighbor_overlap"](codes, x) == pytest.approx(overlap, abs=max(2 * tolerance, 1e-6))
+
+
+def test_without_ties_it_agrees_with_scikit_learn_to_the_last_digits():
+    codes = pca(SWISS, 2)
+    assert METRICS["trustworthiness"](codes, SWISS, n_neighbors=10) == pytest.approx(
+        sklearn_trustworthiness(SWISS, codes, n_neighbors=10), abs=1e-12
+    )
+    assert METRICS["continuity"](codes, SWISS, n_neighbors=10) == pytest.approx(
+        sklearn_trustworthiness(codes, SWISS, n_neighbors=10), abs=1e-12
+    )
+
+
+def test_the_hand_example_is_right():
+    x, codes = np.array([0, 1, 3, 7, 15, 31.0]), np.array([0, 31, 1, 15, 3, 7.0])
+    assert METRICS["trustworthiness"](codes, x, n_neighbors=1) == pytest.approx(0.625)
+    assert METRICS["trustworthiness"](codes, x, n_neighbors=2) == pytest.approx(0.466667, abs=1e-6)
+    assert METRICS["continuity"](codes, x, n_neighbors=1) == pytest.approx(0.291667, abs=1e-6)
+    assert METRICS["continuity"](codes, x, n_neighbors=2) == pytest.approx(0.366667, abs=1e-6)
+
+
+def test_the_continuous_example_is_right():
+    rng = np.random.RandomState(0)
+    x = rng.randn(300, 10)
+    codes = x[:, :2] + 0.1 * rng.randn(300, 2)
+    trust = [METRICS["trustworthiness"](codes, x, n_neighbors=k) for k in (5, 10, 30)]
+    whole = [METRICS["continuity"](codes, x, n_neighbors=k) for k in (5, 10, 30)]
+    assert trust == pytest.approx([0.65037443, 0.65303574, 0.67748527], abs=1e-8)
+    assert whole == pytest.approx([0.80679224, 0.78971060, 0.76736826], abs=1e-8)
+    assert METRICS["neighbor_overlap"](codes, x) - 10 / 299 == pytest.approx(0.06955518, abs=1e-8)
+
+
+def test_the_interval_comes_from_per_point_values():
+    reading = METRICS["trustworthiness"].read({"codes": pca(DIGITS, 2), "x": DIGITS})
+    assert (reading.low, reading.high) == pytest.approx((0.8233, 0.8375), abs=1e-3)
+
+
+def test_anchors_estimate_the_exact_value_within_their_interval(monkeypatch):
+    codes = pca(DIGITS, 2)
+    exact = METRICS["trustworthiness"](codes, DIGITS)
+    monkeypatch.setattr("codelayer.measure.manifold.EXACT_ROWS", 1000)
+    reading = METRICS["trustworthiness"].read({"codes": codes, "x": DIGITS}, {"anchors": 500})
+    assert reading.n == 500 and "500 anchors of 1797 rows" in reading.note
+    assert reading.low < exact < reading.high
+    assert (reading.high - reading.low) / 2 == pytest.approx(1.96 * 0.1506 / 500**0.5, rel=0.1)
+
+
+def test_a_constant_code_scores_like_a_random_one():
+    assert METRICS["trustworthiness"](np.zeros((500, 2)), SWISS[:500]) == pytest.approx(0.5, abs=0.02)
+    assert METRICS["neighbor_overlap"](np.zeros((500, 2)), SWISS[:500]) == pytest.approx(10 / 499, abs=1e-9)
+
+
+def test_duplicated_rows_do_not_spoil_a_faithful_code():
+    rows = np.repeat(SWISS[:100], 7, axis=0)
+    assert METRICS["trustworthiness"](rows, rows) > 0.999
+    assert METRICS["continuity"](2 * rows + 5, rows) > 0.999
+
+
+def test_as_many_neighbors_as_half_the_rows_are_refused():
+    with pytest.raises(DataError, match="n_neighbors=10 is not below half of 20 rows"):
+        METRICS["trustworthiness"](SWISS[:20], SWISS[:20])
+
+
+def test_five_thousand_rows_are_exact_in_about_a_second_without_an_n_by_n_matrix():
+    tracemalloc = pytest.importorskip("tracemalloc")
+    x = make_blobs(5000, 64, centers=10, cluster_std=8, random_state=0)[0]
+    codes = pca(x, 2)
+    METRICS["trustworthiness"](codes[:100], x[:100])
+    tracemalloc.start()
+    begun = time.process_time()
+    value = METRICS["trustworthiness"](codes, x)
+    seconds, peak = time.process_time() - begun, tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert value == pytest.approx(0.791212835790952, abs=1e-12)
+    assert peak < 100e6
+    assert seconds < 4
