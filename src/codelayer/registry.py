@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import math
 import types
+import warnings
 import typing
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
@@ -21,6 +23,7 @@ from .errors import SentenceError, did_you_mean
 
 PARTS: dict[str, dict[str, type]] = {}
 MAX_TEXT = 4000
+MAX_NUMBER = 2**53  # beyond it whole numbers and floats part
 
 T = TypeVar("T", bound=type)
 
@@ -52,7 +55,7 @@ def find(name: str, *slots: str) -> type:
             return PARTS[slot][name]
     kind = slots[0] if len(slots) == 1 else "term"
     known = names(*slots)
-    raise SentenceError(f"no {kind} is called {name!r}{did_you_mean(name, known)}", f"known: {', '.join(known)}")
+    raise SentenceError(f"no {kind} is called {quoted(name)}{did_you_mean(name, known)}", f"known: {', '.join(known)}")
 
 
 def read(text: str, *slots: str) -> list[Any]:
@@ -60,12 +63,21 @@ def read(text: str, *slots: str) -> list[Any]:
 
     errors  SentenceError: not in the notation, an unknown name, a wrong argument
     """
-    return [_build(node, text, slots) for node in _terms(_parse(text), text)]
+    try:
+        return [_build(node, text, slots) for node in _terms(_parse(text), text)]
+    except RecursionError:
+        raise SentenceError(f"{quoted(text)} is nested too deeply", "terms hold terms at most once or twice") from None
 
 
 def spell(parts: Iterable[Any]) -> str:
     """The canonical text of parts; `read` of it gives equal parts."""
     return " + ".join(_spell_one(one) for one in parts)
+
+
+def quoted(text: object) -> str:
+    """A text as an error message shows it: in quotes, the middle of a long one left out."""
+    written = repr(text)
+    return written if len(written) <= 240 else f"{written[:160]} ... {written[-60:]}"
 
 
 def _terms_slots() -> list[str]:
@@ -78,17 +90,18 @@ def _snake(name: str) -> str:
 
 
 def _parse(text: str) -> ast.expr:
-    if not isinstance(text, str) or not text.strip():
-        raise SentenceError(f"{text!r} is not a sentence", 'write terms joined by +, for example "mask(0.3) + l1(0.001)"')
-    if len(text) > MAX_TEXT:
+    example = 'write terms joined by +, for example "mask(0.3) + l1(0.001)"'
+    if isinstance(text, str) and len(text) > MAX_TEXT:
         raise SentenceError(f"a sentence of {len(text)} characters is too long", f"at most {MAX_TEXT} are read")
+    if not isinstance(text, str) or not text.strip():
+        raise SentenceError(f"{quoted(text)} is not a sentence", example)
     try:
-        return ast.parse(text.strip(), mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's hints on odd spellings speak of code, not of sentences
+            return ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         where = f" at character {error.offset}" if isinstance(error, SyntaxError) and error.offset else ""
-        raise SentenceError(
-            f"{text!r} cannot be read{where}", 'write terms joined by +, for example "mask(0.3) + l1(0.001)"'
-        ) from None
+        raise SentenceError(f"{quoted(text)} cannot be read{where}", example) from None
 
 
 def _terms(node: ast.expr, text: str) -> list[ast.expr]:
@@ -104,32 +117,45 @@ def _build(node: ast.expr, text: str, slots: tuple[str, ...]) -> Any:
         node = ast.Call(func=node, args=[], keywords=[])
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
         raise SentenceError(
-            f"{ast.unparse(node)!r} in {text!r} is not a term", "only names with literal arguments are read, joined by +"
+            f"{quoted(ast.unparse(node))} in {quoted(text)} is not a term", "only names with literal arguments are read, joined by +"
         )
     cls = find(node.func.id, *slots)
     args = [_value(arg, text) for arg in node.args]
     if any(word.arg is None for word in node.keywords):
-        raise SentenceError(f"{text!r} has a ** argument", "write each option by its name")
-    return construct(cls, args, {str(word.arg): _value(word.value, text) for word in node.keywords})
+        raise SentenceError(f"{quoted(text)} has a ** argument", "write each option by its name")
+    options = {str(word.arg): _value(word.value, text) for word in node.keywords}
+    if len(options) < len(node.keywords):
+        raise SentenceError(f"{cls.name}() was given an option twice in {quoted(text)}", "give it once")  # type: ignore[attr-defined]
+    return construct(cls, args, options)
 
 
 def _value(node: ast.expr, text: str) -> Any:
     if isinstance(node, ast.Call | ast.Name):
         return _build(node, text, ())
-    if isinstance(node, ast.Constant) and isinstance(node.value, bool | int | float | str | None):
+    if isinstance(node, ast.Constant) and isinstance(node.value, bool | str | None):
         return node.value
+    number = _number(node)
+    if number is None:
+        raise SentenceError(
+            f"{quoted(ast.unparse(node))} in {quoted(text)} is not a literal",
+            "arguments are numbers, fractions such as 1/32, words in quotes, True, False, None or terms",
+        )
+    if not abs(number) <= MAX_NUMBER:
+        raise SentenceError(f"a number in {quoted(text)} is too large", f"at most {MAX_NUMBER} is read")
+    return number
+
+
+def _number(node: ast.expr) -> int | float | None:
+    """A number, its negative, or a fraction of numbers; None for anything else."""
+    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        return node.value if abs(node.value) <= MAX_NUMBER else math.inf
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        inner = _value(node.operand, text)
-        if isinstance(inner, int | float) and not isinstance(inner, bool):
-            return -inner
+        inner = _number(node.operand)
+        return None if inner is None else -inner
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
-        top, bottom = _value(node.left, text), _value(node.right, text)
-        if all(isinstance(n, int | float) and not isinstance(n, bool) for n in (top, bottom)) and bottom:
-            return top / bottom
-    raise SentenceError(
-        f"{ast.unparse(node)!r} in {text!r} is not a literal",
-        "arguments are numbers, fractions such as 1/32, words in quotes, True, False, None or terms",
-    )
+        top, bottom = _number(node.left), _number(node.right)
+        return top / bottom if top is not None and bottom else None
+    return None
 
 
 def construct(cls: type, args: list[Any], options: dict[str, Any]) -> Any:
@@ -160,9 +186,11 @@ def construct(cls: type, args: list[Any], options: dict[str, Any]) -> Any:
     for option, value in values.items():
         if not _fits(value, hints[option]):
             raise SentenceError(
-                f"{cls.name}({option}={value!r}) is not possible",  # type: ignore[attr-defined]
+                f"{cls.name}({option}={quoted(value)}) is not possible",  # type: ignore[attr-defined]
                 f"{option} is {_words(hints[option])}",
             )
+        if hints[option] is float:
+            values[option] = float(value)  # l1(1) and l1(1.0) are one sentence
     missing = [
         field.name
         for field in dataclasses.fields(cls)

@@ -9,8 +9,6 @@ Skips  labels: y is accepted and not used.
 
 from __future__ import annotations
 
-import math
-import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,25 +16,24 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from sklearn.utils import check_random_state
 from sklearn.utils._tags import Tags
+from sklearn.utils.validation import check_is_fitted
 
 from .. import bundle
 from ..data.rows import rows_of, take
 from ..data.schema import Schema
 from ..errors import BundleError, DataError, SentenceError
 from ..nets import make_plan, parse_net, plan_from, plan_tensors
-from ..objective import PICTURE_RECIPES, Model, parse_objective, recipe_of
+from ..objective import Model, Objective, parse_objective, recipe_of
 from ..registry import spell
-from .checkpoint import array
+from .checkpoint import Position, array
 from .coder import Coder, fingerprint
 from .dead import dead_units, remedy
 from .loop import Epoch, train
 from .ridge import Ridge
 from .run import RunFolder
+from .settings import check_options, held_out, needs_pictures, resolved, seed_of
 from .sources import Rows
-
-STEPS = 3000
 
 
 @bundle.kind("autoencoder")
@@ -52,11 +49,12 @@ class Autoencoder(Coder):
     net : str, default="auto"
         "mlp(512, 256)", "conv(32, 64)", ...; "auto" follows the recipe, else the sample's shape and a cost limit.
     epochs : int or "auto", default="auto"
-        Passes over the rows; "auto" makes about 3000 steps, within 20 to 200 epochs.
+        Passes over the rows; "auto" makes about 3000 steps, within 20 to 200 epochs (4000 steps, within 5 to 100,
+        for objectives that compare views).
     batch_size : int or "auto", default="auto"
-        Rows per step; "auto" is a sixteenth of the rows, within 32 to 256.
+        Rows per step; "auto" is a sixteenth of the rows, within 32 to 256, and 64 for objectives that compare views.
     learning_rate : float or "auto", default="auto"
-        Peak of the schedule; "auto" is 0.001, and 0.002 for objectives that compare views.
+        Peak of the schedule; "auto" is 0.001, and 0.003 for objectives that compare views.
     validation : float, default=0.1
         Share of the rows held out to choose the best epoch; 0 holds out none and switches patience off.
     patience : int or "auto", default="auto"
@@ -125,81 +123,77 @@ class Autoencoder(Coder):
     def fit_epochs(self, X: Any, checkpoint_seconds: float = 30.0) -> Iterator[Epoch]:
         """`fit` as a generator: yields after every epoch; stop with `break`, the best weights so far are kept.
 
+        With a `run` folder a stopped fit leaves its checkpoint there, and the next one continues from it.
         errors  DataError, SentenceError, RunError (a `run` folder of another fit)
         """
-        self._check_options()
+        check_options(self.get_params())
         rows = self._rows(X, reset=True, at_least=2)
         self.schema_ = Schema.fit(rows, scale=self.scale)
-        seed = self._seed()
-        kept, held = self._hold_out(rows_of(rows), seed)
-        training = Rows(take(rows, kept) if len(held) else rows, self.schema_, self._device())
-        held_out = Rows(take(rows, held), self.schema_, self._device()) if len(held) else None
-        settings = self.settings(training.length)
         if self.run is None:
-            yield from self._fit(training, held_out, settings, seed, None, checkpoint_seconds)
-            self._finish(rows, training, settings, seed)
+            yield from self._fit(rows, seed_of(self.random_state), None, checkpoint_seconds)
             return
-        options = {"command": "learn", **self._options(seed)}
+        data = fingerprint(rows, self.schema_)
+        # without a seed of the user's the data gives one, so that the same line continues the same run
+        seed = seed_of(int(data[:7], 16) if self.random_state is None else self.random_state)
         path = Path(self.run)
-        with RunFolder(path, options, fingerprint(rows, self.schema_), finished=lambda: _noted_run(path)) as run:
+        options = {"command": "learn", **self._options(seed)}
+        with RunFolder(path, options, data, finished=lambda: _noted_run(path)) as run:
             if run.done:
                 self._take_over(bundle.read(path))
                 return
-            yield from self._fit(training, held_out, settings, seed, run.state / "training", checkpoint_seconds)
-            self._finish(rows, training, settings, seed)
+            yield from self._fit(rows, seed, run.state / "training.zip", checkpoint_seconds)
             self.save(path, {"run": run.record})
             run.finish(remove_state=True)
 
     def prepare(self, X: Any) -> Self:
         """Fix schema, net and first weights from rows X without learning: an untrained twin, and a check of options."""
-        self._check_options()
+        check_options(self.get_params())
         rows = self._rows(X, reset=True, at_least=2)
         self.schema_ = Schema.fit(rows, scale=self.scale)
         training = Rows(rows, self.schema_, self._device())
-        seed = self._seed()
+        seed = seed_of(self.random_state)
         self._build(training, seed)
-        self._finish(rows, training, self.settings(training.length), seed)
+        self._finish(rows, training, seed)
         return self
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
-        """One pass over rows X with a constant learning rate; the first call fixes schema, net and weights."""
+        """One pass over rows X with a constant learning rate; the first call fixes schema, net and weights.
+
+        Each pass starts Adam anew. What was fitted or loaded before goes on learning.
+        """
         first = not hasattr(self, "model_")
         if first:
-            self._check_options()
+            check_options(self.get_params())
         rows = self._rows(X, reset=first, at_least=2 if first else 1)
         if first:
             self.schema_ = Schema.fit(rows, scale=self.scale)
-            self._passes, self._partial_seed = 0, self._seed()
         training = Rows(rows, self.schema_, self._device())
-        settings = self.settings(training.length)
         if first:
-            self._build(training, self._partial_seed)
-        self._passes += 1
-        pace = settings["learning_rate"]
+            self._build(training, seed_of(self.random_state))
+        settings = self.settings(training.length)
+        position = Position()
         for _ in train(
             self.model_,
             training,
             epochs=1,
             batch_size=settings["batch_size"],
-            learning_rate=pace,
-            seed=self._partial_seed + self._passes,
+            learning_rate=settings["learning_rate"],
+            seed=self._seed + 1 + len(self.history_),
+            steady=True,
+            position=position,
         ):
             pass
-        self._finish(rows, training, settings, self._partial_seed)
+        self.history_ = [*self.history_, {**position.history[0], "epoch": len(self.history_) + 1}]
+        self.train_seconds_ += position.seconds
+        self._finish(rows, training, self._seed)
         return self
 
-    def _fit(
-        self,
-        training: Rows,
-        held_out: Rows | None,
-        settings: Mapping[str, Any],
-        seed: int,
-        checkpoint: Path | None,
-        checkpoint_seconds: float,
-    ) -> Iterator[Epoch]:
+    def _fit(self, rows: Any, seed: int, checkpoint: Path | None, checkpoint_seconds: float) -> Iterator[Epoch]:
+        kept, held = held_out(rows_of(rows), self.validation, seed)
+        training = Rows(take(rows, kept) if len(held) else rows, self.schema_, self._device())
         self._build(training, seed)
-        started = time.perf_counter()
-        self.history_: list[dict[str, float]] = []
+        settings = self.settings(training.length)
+        position = Position()
         loop = train(
             self.model_,
             training,
@@ -207,20 +201,24 @@ class Autoencoder(Coder):
             batch_size=settings["batch_size"],
             learning_rate=settings["learning_rate"],
             seed=seed,
-            held_out=held_out,
+            held_out=Rows(take(rows, held), self.schema_, self._device()) if len(held) else None,
             patience=settings["patience"],
             checkpoint=checkpoint,
             checkpoint_seconds=checkpoint_seconds,
+            position=position,
         )
         try:
             for epoch in loop:
-                self.history_.append({"epoch": epoch.number, **epoch.terms, "validation": epoch.validation or 0.0})
-                self.train_seconds_ = time.perf_counter() - started
+                self.history_, self.train_seconds_ = position.history, position.seconds
                 yield epoch
+        except GeneratorExit:
+            loop.close()
+            self._finish(rows, training, seed)
+            raise
         finally:
             loop.close()
-            self.model_.eval()
-            self.train_seconds_ = time.perf_counter() - started
+        self.history_, self.train_seconds_ = position.history, position.seconds
+        self._finish(rows, training, seed)
 
     def _build(self, training: Rows, seed: int) -> None:
         plan = make_plan(self.schema_, self.code_size, (training.block(where) for where in training.blocks()))
@@ -234,16 +232,17 @@ class Autoencoder(Coder):
         self.model_.to(self._device())
         self.net_ = spell([net])
         self.objective_ = objective.text
-        self._n_features_out = self.code_size
-        self.block_rows = 256 if plan.is_image else 4096
-        if self.code_size > plan.features and objective.text in ("squared()", "columns()", "bernoulli()", "huber(1.0)"):
+        self._n_features_out, self._seed = self.code_size, seed
+        self.history_: list[dict[str, float]] = []
+        self.train_seconds_ = 0.0
+        if self.code_size > plan.features and _is_plain(objective):
             warnings.warn(
                 f"code_size={self.code_size} is more than the {plan.features} encoded features, and {objective.text} "
                 "cannot use the surplus; choose a smaller code or add a sparse or denoising term",
                 stacklevel=4,
             )
 
-    def _finish(self, rows: Any, training: Rows, settings: Mapping[str, Any], seed: int) -> None:
+    def _finish(self, rows: Any, training: Rows, seed: int) -> None:
         self.model_.eval()
         self._keep_golden(rows)
         sample = np.linspace(0, training.length - 1, min(training.length, 10_000)).astype(int)
@@ -258,13 +257,13 @@ class Autoencoder(Coder):
             "net": self.net_,
             "code_size": self.code_size,
             "seed": seed,
-            **settings,
+            **self.settings(training.length),
             "rows": training.length,
-            "epochs_run": len(getattr(self, "history_", [])),
-            "seconds": getattr(self, "train_seconds_", 0.0),
+            "epochs_run": len(self.history_),
+            "seconds": self.train_seconds_,
             "choices": self.model_.objective.record(self.model_),
             "dead_units": len(self.dead_units_),
-            "history": getattr(self, "history_", []),
+            "history": self.history_,
         }
         if len(self.dead_units_):
             share = f"{len(self.dead_units_)} of {self.code_size} units are dead (they never vary)"
@@ -272,19 +271,9 @@ class Autoencoder(Coder):
 
     # --- options ------------------------------------------------------------------------------------------------
 
-    def _check_options(self) -> None:
-        for name in ("code_size", "epochs", "batch_size", "patience"):
-            value = getattr(self, name)
-            if value == "auto" and name != "code_size":
-                continue
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise SentenceError(f"{name}={value!r} is not possible", f"{name} is a whole number, at least 1")
-        if self.learning_rate != "auto" and not (
-            isinstance(self.learning_rate, int | float) and 0 < self.learning_rate < math.inf
-        ):
-            raise SentenceError(f"learning_rate={self.learning_rate!r} is not possible", "it is above 0, usually 0.001")
-        if not 0 <= self.validation < 1:
-            raise SentenceError(f"validation={self.validation!r} is not a share", "it lies in [0, 1), usually 0.1")
+    def settings(self, rows: int) -> dict[str, Any]:
+        """The epochs, batch_size, learning_rate and patience of a fit on `rows` training rows; "auto" is resolved."""
+        return resolved(self.get_params(), rows)
 
     def _options(self, seed: int) -> dict[str, Any]:
         text, net_text = recipe_of(self.objective)
@@ -293,43 +282,15 @@ class Autoencoder(Coder):
         net = net_text if self.net == "auto" else self.net
         return {"objective": parse_objective(text).text, "net": net, "random_state": seed, **chosen}
 
-    def _seed(self) -> int:
-        if isinstance(self.random_state, int | np.integer):
-            return int(self.random_state)
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
-
     def _device(self) -> str:
         if self.device == "auto":
             return "cuda" if torch.cuda.is_available() else "cpu"
         return self.device
 
-    def _hold_out(self, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        held = int(n * self.validation)
-        if held < 1 or n - held < 2:
-            return np.arange(n), np.arange(0)
-        order = np.random.default_rng(seed).permutation(n)
-        return np.sort(order[held:]), np.sort(order[:held])
-
-    def settings(self, rows: int) -> dict[str, Any]:
-        """The epochs, batch_size, learning_rate and patience of a fit on `rows` training rows; "auto" is resolved."""
-        views = parse_objective(recipe_of(self.objective)[0]).compares_views
-        batch = self.batch_size
-        if batch == "auto":
-            batch = int(np.clip(2 ** round(math.log2(max(rows, 2) / 16)), 32 if not views else 128, 256))
-        batch = min(int(batch), rows)
-        epochs = self.epochs
-        if epochs == "auto":
-            epochs = int(np.clip(round(STEPS * batch / rows), 20, 200))
-        pace = self.learning_rate
-        if pace == "auto":
-            pace = 0.002 if views else 0.001
-        patience: int | None = max(10, int(epochs) // 5) if self.patience == "auto" else int(self.patience)
-        return {
-            "epochs": int(epochs),
-            "batch_size": batch,
-            "learning_rate": float(pace),
-            "patience": patience if self.validation else None,
-        }
+    @property
+    def block_rows(self) -> int:
+        """Rows that are coded at once: fewer of pictures, whose stages are large."""
+        return 256 if len(self.schema_.shape) == 3 else 4096
 
     # --- coding -------------------------------------------------------------------------------------------------
 
@@ -352,6 +313,7 @@ class Autoencoder(Coder):
 
         errors  SentenceError for an unknown stage
         """
+        check_is_fitted(self)
         known = [*self.model_.net.stages, "code"]
         wanted = list(names) if names is not None else known
         for name in wanted:
@@ -361,12 +323,10 @@ class Autoencoder(Coder):
         found: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
         with torch.no_grad():
             for block in self._blocks(rows):
-                x = torch.from_numpy(self.schema_.encode(block)).to(self._device())
-                for name, h in self.model_.net.walk(x):
+                x = torch.from_numpy(self.padded(self.schema_.encode(block))).to(self._device())
+                for name, h in [*self.model_.net.walk(x), ("code", self.model_.codes(x))]:
                     if name in found:
-                        found[name].append(h.cpu().numpy())
-                if "code" in found:
-                    found["code"].append(self.model_.codes(x).cpu().numpy())
+                        found[name].append(h[: rows_of(block)].cpu().numpy())
         return {name: np.concatenate(parts) for name, parts in found.items()}
 
     # --- scikit-learn -------------------------------------------------------------------------------------------
@@ -374,7 +334,7 @@ class Autoencoder(Coder):
     def __sklearn_tags__(self) -> Tags:
         """Rows or pictures, dense or CSR, float32 out."""
         tags = super().__sklearn_tags__()
-        pictures = self.objective in PICTURE_RECIPES or "affine(" in str(self.objective)
+        pictures = needs_pictures(self.objective)
         tags.input_tags.sparse = not pictures
         tags.input_tags.two_d_array = not pictures
         tags.transformer_tags.preserves_dtype = ["float32"]
@@ -385,6 +345,7 @@ class Autoencoder(Coder):
     def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         tensors = {f"model.{name}": array(value) for name, value in self.model_.state_dict().items()}
         tensors |= plan_tensors(self.model_.plan)
+        tensors["dead_units"] = self.dead_units_
         if self.model_.net.decoder is None:
             tensors |= self.ridge_.tensors()
         options = {name: value for name, value in self.get_params().items() if name not in ("run", "random_state")}
@@ -421,9 +382,15 @@ class Autoencoder(Coder):
             self.ridge_ = Ridge.restored(found.tensors)
         self.net_, self.objective_ = found.plan["net"], objective.text
         self.record_ = dict(found.plan.get("record", {}))
-        self.dead_units_ = np.arange(int(self.record_.get("dead_units", 0)))
-        self._n_features_out = plan.code_size
-        self.block_rows = 256 if plan.is_image else 4096
+        self.history_ = list(self.record_.get("history", []))
+        self.train_seconds_ = float(self.record_.get("seconds", 0.0))
+        self.dead_units_ = np.asarray(found.tensors.get("dead_units", ()), np.int64)
+        self._n_features_out, self._seed = plan.code_size, int(self.record_.get("seed", 0))
+
+
+def _is_plain(objective: Objective) -> bool:
+    """Whether a sentence is a loss and nothing else, which cannot use more units than features."""
+    return objective.terms == [objective.loss]
 
 
 def _noted_run(path: Path) -> Mapping[str, Any] | None:

@@ -1,7 +1,7 @@
 """Where a training run stands, and its saved form: weights, optimiser, position, best so far.
 
-Reads and writes  a bundle of kind "checkpoint" (no pickle); written to a sibling and renamed, so a kill leaves the
-                  old one or the new one, never half of one.
+Reads and writes  a bundle of kind "checkpoint" (no pickle), one .zip: written to a sibling and renamed, so a kill leaves
+                  the old one or the new one, never half of one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..errors import BundleError
 
 @dataclass
 class Position:
-    """Where the loop stands: counters, sums of the epoch under way, the best so far."""
+    """Where the loop stands: counters, sums of the epoch under way, the best so far, seconds of all stretches."""
 
     epoch: int = 0
     step: int = 0
@@ -33,6 +33,7 @@ class Position:
     stopped: bool = False
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
+    seconds: float = 0.0
 
     def add(self, terms: dict[str, Tensor], samples: int) -> None:
         """Count one step."""
@@ -66,12 +67,13 @@ def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
         "stale": position.stale,
         "stopped": position.stopped,
         "history": position.history,
+        "seconds": position.seconds,
     }
     bundle.write(path, "checkpoint", plan, tensors)
 
 
-def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Position:
-    """Put a checkpoint back into model and optimiser.
+def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, position: Position) -> None:
+    """Put a checkpoint back into model, optimiser and position.
 
     errors  BundleError when it does not belong to this model
     """
@@ -92,19 +94,10 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
         state.setdefault(int(index), {})[slot] = value
     if state:
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    plan = found.plan
-    return Position(
-        epoch=plan["epoch"],
-        step=plan["step"],
-        step_in_epoch=plan["step_in_epoch"],
-        samples=plan["samples"],
-        sums=groups["sums"],
-        best=math.inf if plan["best"] is None else plan["best"],
-        stale=plan["stale"],
-        stopped=plan["stopped"],
-        best_weights=groups["best"],
-        history=plan["history"],
-    )
+    for name in ("epoch", "step", "step_in_epoch", "samples", "stale", "stopped", "history", "seconds"):
+        setattr(position, name, found.plan[name])
+    position.best = math.inf if found.plan["best"] is None else found.plan["best"]
+    position.sums, position.best_weights = groups["sums"], groups["best"]
 
 
 def array(value: Any) -> np.ndarray:

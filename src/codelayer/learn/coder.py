@@ -31,7 +31,21 @@ class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """A scikit-learn transformer from rows to codes, with a schema and a saved form."""
 
     schema_: Schema
-    block_rows = 4096
+    _n_features_out: int
+
+    @property
+    def units(self) -> int:
+        """Columns of the code."""
+        return self._n_features_out
+
+    @property
+    def block_rows(self) -> int:
+        """Rows that are coded at once."""
+        return 4096
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether there is something to make codes with."""
+        return hasattr(self, "_n_features_out")
 
     def _encode_block(self, encoded: np.ndarray) -> np.ndarray:
         """(rows, *shape) float32 -> (rows, units) float32."""
@@ -49,14 +63,14 @@ class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def transform(self, X: Any) -> np.ndarray:
         """The codes of the rows, (rows, units) float32; the same bits whatever the order of the rows."""
-        check_is_fitted(self, "schema_")
+        check_is_fitted(self)
         rows = self._rows(X, reset=False)
         blocks = [self._encode_padded(self.schema_.encode(block)) for block in self._blocks(rows)]
         return np.concatenate(blocks) if blocks else np.zeros((0, self._n_features_out), np.float32)
 
     def inverse_transform(self, X: Any) -> Any:
         """Rows rebuilt from codes (rows, units), in the kind and units of the data that was fitted."""
-        check_is_fitted(self, "schema_")
+        check_is_fitted(self)
         return self.schema_.inverse(self._decoded(X).reshape(-1, *self.schema_.shape))
 
     def _decoded(self, X: Any) -> np.ndarray:
@@ -73,7 +87,7 @@ class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def score(self, X: Any, y: Any = None) -> float:
         """Share of the variance of the encoded rows that codes keep, at most 1; 0 is as good as the training mean."""
-        check_is_fitted(self, "schema_")
+        check_is_fitted(self)
         rows = self._rows(X, reset=False)
         error = variance = 0.0
         for block in self._blocks(rows):
@@ -97,13 +111,17 @@ class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def _encode_padded(self, encoded: np.ndarray) -> np.ndarray:
         # matrix products round differently for other batch shapes: every block has one of few shapes, so that a
         # row gets the same bits wherever it stands
+        return self._encode_block(self.padded(encoded))[: len(encoded)]
+
+    def padded(self, encoded: np.ndarray) -> np.ndarray:
+        """At most `block_rows` encoded rows, followed by as many rows of zeros as make one of few shapes."""
         rows = len(encoded)
         size = self.block_rows if rows > self.block_rows // 2 else -(-rows // 64) * 64
         if rows == 1 or rows == size:
-            return self._encode_block(encoded)
+            return encoded
         padded = np.zeros((size, *encoded.shape[1:]), np.float32)
         padded[:rows] = encoded
-        return self._encode_block(padded)[:rows]
+        return padded
 
     def _blocks(self, rows: Any) -> Iterator[Any]:
         for start in range(0, rows_of(rows), self.block_rows):
@@ -120,6 +138,8 @@ class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             X = Table.from_frame(X)
         if isinstance(X, Table):
             rows: Any = X
+            if reset:
+                self.n_features_in_ = len(X.names)
             if len(X) < at_least:
                 raise DataError(f"{len(X)} row is too little to learn from", f"bring at least {at_least}")
         elif isinstance(X, np.ndarray) and X.ndim > 2:
@@ -148,7 +168,7 @@ class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def save(self, path: str | Path, facts: Mapping[str, Any] | None = None) -> None:
         """Write this coder as a bundle: a folder, or one file when `path` ends in .zip."""
-        check_is_fitted(self, "schema_")
+        check_is_fitted(self)
         plan, tensors, golden = self.parts()
         bundle.write(path, self.kind_name, plan, tensors, golden, dict(facts or {}))
 

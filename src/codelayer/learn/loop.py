@@ -58,7 +58,7 @@ class Epoch:
 
 @dataclass
 class Interrupts:
-    """Ctrl-C, held back until the step under way is finished."""
+    """Ctrl-C, held back until the step under way is finished; where it is ignored or unheard, it stays so."""
 
     asked: bool = False
     previous: Any = field(default=None, repr=False)
@@ -69,7 +69,8 @@ class Interrupts:
     @contextmanager
     def held(self) -> Iterator[Interrupts]:
         """Hold Ctrl-C back; outside the main thread there is nothing to hold."""
-        if threading.current_thread() is not threading.main_thread():
+        here = threading.current_thread() is threading.main_thread()
+        if not here or signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None):
             yield self
             return
         self.previous = signal.signal(signal.SIGINT, self._note)
@@ -91,47 +92,57 @@ def train(
     patience: int | None = None,
     checkpoint: Path | None = None,
     checkpoint_seconds: float = 30.0,
+    steady: bool = False,
+    position: Position | None = None,
 ) -> Iterator[Epoch]:
-    """Train `model` on `rows`, yielding after every epoch.
+    """Train `model` on `rows`, yielding after every epoch; the model is then ready to code (in eval mode).
 
     epochs, batch_size, learning_rate  passes, samples per step, the peak of a warm-up and cosine schedule for Adam
     seed          of every draw
     held_out      rows on which the best weights are chosen; None keeps the last
     patience      epochs without improvement after which training stops, None for never
-    checkpoint    a bundle written every `checkpoint_seconds` and on Ctrl-C, and continued from when it is there
+    checkpoint    a .zip written every `checkpoint_seconds`, on Ctrl-C and on `break`; continued from when it is there
+    steady        keep the learning rate as it is, without warm-up and cosine
+    position      where the loop notes how far it is; given by a caller who wants its history and seconds
     errors        SentenceError when the loss is no longer finite
     """
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
-    position = Position()
+    position = Position() if position is None else position
     if checkpoint is not None and checkpoint.exists():
-        position = load_checkpoint(checkpoint, model, optimizer)
+        load_checkpoint(checkpoint, model, optimizer, position)
     steps_per_epoch = math.ceil(rows.length / batch_size)
     total = max(1, epochs * steps_per_epoch)
     saved_at = time.monotonic()
-    model.train()
-    while position.epoch < epochs and not position.stopped:
-        started = time.perf_counter()
-        interrupts = Interrupts()
-        with interrupts.held():
-            order = torch.randperm(rows.length, generator=generator(seed, "order", position.epoch))
-            for batch in torch.tensor_split(order, steps_per_epoch)[position.step_in_epoch :]:
-                _step(model, optimizer, rows, batch, position, seed, learning_rate, total)
-                due = time.monotonic() - saved_at >= checkpoint_seconds
-                if checkpoint is not None and (interrupts.asked or due):
-                    save_checkpoint(checkpoint, model, optimizer, position)
-                    saved_at = time.monotonic()
-                if interrupts.asked:
-                    raise KeyboardInterrupt
-            seconds = time.perf_counter() - started
-            epoch = _finish_epoch(model, position, held_out, patience, seed, seconds)
-            if checkpoint is not None and interrupts.asked:
-                save_checkpoint(checkpoint, model, optimizer, position)
-        yield epoch
-        if interrupts.asked:
-            raise KeyboardInterrupt
-    if position.best_weights:
-        model.load_state_dict(position.best_weights)
-    model.eval()
+    try:
+        while position.epoch < epochs and not position.stopped:
+            model.train()
+            started, before = time.perf_counter(), position.seconds
+            interrupts = Interrupts()
+            with interrupts.held():
+                order = torch.randperm(rows.length, generator=generator(seed, "order", position.epoch))
+                for batch in torch.tensor_split(order, steps_per_epoch)[position.step_in_epoch :]:
+                    pace = learning_rate * (1.0 if steady else schedule(position.step, total))
+                    _step(model, optimizer, rows, batch, position, seed, pace, total)
+                    position.seconds = before + time.perf_counter() - started
+                    if checkpoint is not None and time.monotonic() - saved_at >= checkpoint_seconds:
+                        save_checkpoint(checkpoint, model, optimizer, position)
+                        saved_at = time.monotonic()
+                    if interrupts.asked:
+                        raise KeyboardInterrupt
+                seconds = time.perf_counter() - started
+                epoch = _finish_epoch(model, position, held_out, patience, seed, seconds)
+            position.seconds = before + time.perf_counter() - started
+            yield epoch
+            if interrupts.asked:
+                raise KeyboardInterrupt
+    except (GeneratorExit, KeyboardInterrupt):
+        if checkpoint is not None:
+            save_checkpoint(checkpoint, model, optimizer, position)
+        raise
+    finally:
+        if position.best_weights:
+            model.load_state_dict(position.best_weights)
+        model.eval()
 
 
 def _step(
@@ -141,7 +152,7 @@ def _step(
     batch: Tensor,
     position: Position,
     seed: int,
-    learning_rate: float,
+    pace: float,
     total: int,
 ) -> None:
     x, known = rows.batch(batch)
@@ -152,7 +163,7 @@ def _step(
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate * schedule(position.step, total)
+        group["lr"] = pace
     optimizer.step()
     for constraint in model.objective.constraints:
         constraint.after_step(model.net)
@@ -191,14 +202,14 @@ def _finish_epoch(
 
 
 def held_out_loss(model: Model, rows: Rows, seed: int) -> float:
-    """The loss on held-out rows, with draws that are the same in every epoch; at most VALIDATION_ROWS are used."""
+    """The loss on held-out rows, an even sample of at most VALIDATION_ROWS; the draws are the same in every epoch."""
     model.eval()
     context = Context(seed, -1, 1.0, dict(model.terms.named_children()))
     total, count = 0.0, 0
     with torch.no_grad():
-        for part in torch.arange(min(rows.length, VALIDATION_ROWS)).split(1000):
+        count_used = min(rows.length, VALIDATION_ROWS)
+        for part in (torch.arange(count_used) * rows.length // count_used).split(1000):
             x, known = rows.batch(part)
             total += float(sum(model.objective.charge(model, x, known, context).values())) * len(part)
             count += len(part)
-    model.train()
     return total / count

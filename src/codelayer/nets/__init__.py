@@ -3,8 +3,8 @@
 from . import conv as _conv
 from . import mlp as _mlp
 from .auto import parse_net
-from .net import Net, initialise
+from .net import MAX_WIDTH, Net, initialise
 from .plan import Plan, make_plan, plan_from, plan_tensors
 
-__all__ = ["Net", "Plan", "initialise", "make_plan", "parse_net", "plan_from", "plan_tensors"]
+__all__ = ["MAX_WIDTH", "Net", "Plan", "initialise", "make_plan", "parse_net", "plan_from", "plan_tensors"]
 del _conv, _mlp

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..errors import SentenceError
 from ..registry import part
-from .net import Net, activation, conv3, linear
+from .net import MAX_WIDTH, Net, activation, conv3, linear
 from .plan import Plan
 
 
@@ -29,8 +29,10 @@ class Conv:
     strided: bool = False
 
     def __post_init__(self) -> None:
-        if not self.widths or any(width < 1 for width in self.widths):
-            raise SentenceError(f"conv{self.widths} is no net", "give channels >= 1, for example conv(32, 64)")
+        if not self.widths or any(not 1 <= width <= MAX_WIDTH for width in self.widths):
+            raise SentenceError(
+                f"conv{self.widths} is no net", f"give channels in 1 to {MAX_WIDTH}, for example conv(32, 64)"
+            )
 
     def sizes(self, shape: tuple[int, ...]) -> list[tuple[int, int]]:
         """The picture's height and width before and after each stage."""

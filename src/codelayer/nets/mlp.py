@@ -9,7 +9,7 @@ from torch import nn
 
 from ..errors import SentenceError
 from ..registry import part
-from .net import Net, Tied, activation, chain, geometric
+from .net import MAX_WIDTH, Net, Tied, activation, chain, geometric
 from .plan import Plan
 
 
@@ -30,9 +30,10 @@ class Mlp:
     tied: bool = False
 
     def __post_init__(self) -> None:
-        if any(width < 1 for width in self.widths) or not 1 <= self.depth <= 50:
+        if any(not 1 <= width <= MAX_WIDTH for width in self.widths) or not 1 <= self.depth <= 50:
             raise SentenceError(
-                f"mlp(widths={self.widths}, depth={self.depth}) is no net", "widths are >= 1, depth is 1 to 50"
+                f"mlp(widths={self.widths}, depth={self.depth}) is no net",
+                f"widths are 1 to {MAX_WIDTH}, depth is 1 to 50",
             )
         if self.widths and self.depth != 1:
             raise SentenceError(f"mlp has widths {self.widths} and depth {self.depth}", "give widths or depth")

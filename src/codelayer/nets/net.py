@@ -17,6 +17,9 @@ from torch import Tensor, nn
 
 from ..errors import SentenceError, did_you_mean
 
+MAX_WIDTH = 65536
+NARROW = 16
+
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "gelu": nn.GELU,
@@ -105,9 +108,25 @@ class Tied(nn.Module):
         return nn.functional.linear(x, self.layer.weight.t(), self.bias)
 
 
+class Affine(nn.Linear):
+    """A linear layer that, after training, gives a row the same bits wherever it stands in a batch.
+
+    Products with fewer than `NARROW` outputs go to special kernels, which round by the row's place; there the weight
+    is widened with zeros. A single row is left as it is.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, inputs) -> (batch, outputs)."""
+        short = NARROW - self.out_features
+        if self.training or short <= 0 or len(x) == 1:
+            return super().forward(x)
+        weight, bias = nn.functional.pad(self.weight, (0, 0, 0, short)), nn.functional.pad(self.bias, (0, short))
+        return nn.functional.linear(x, weight, bias)[:, : self.out_features].contiguous()
+
+
 def linear(inputs: int, outputs: int) -> nn.Linear:
     """A linear layer whose weights are not drawn yet."""
-    return nn.utils.skip_init(nn.Linear, inputs, outputs)
+    return nn.utils.skip_init(Affine, inputs, outputs)
 
 
 def conv3(inputs: int, outputs: int, stride: int = 1, bias: bool = True) -> nn.Conv2d:

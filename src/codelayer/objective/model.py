@@ -48,6 +48,17 @@ class Model(nn.Module):
         """(batch, *shape) -> (batch, code_size), deterministic."""
         return self.objective.settle(self.net.encode(x))
 
+    def codes_alone(self, x: Tensor) -> Tensor:
+        """`codes` with every sample by itself: batch normalisation by its running statistics, also in training."""
+        norms = [m for m in self.net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
+        for norm in norms:
+            norm.eval()
+        try:
+            return self.codes(x)
+        finally:
+            for norm in norms:
+                norm.train()
+
     def rebuild(self, code: Tensor) -> Tensor:
         """(batch, code_size) -> (batch, features), in units of the encoded input."""
         output = self.net.decode(code)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..errors import SentenceError, did_you_mean
 from ..nets import Plan
-from ..registry import PARTS, names, read, spell
+from ..registry import PARTS, names, quoted, read, spell
 from .losses import Columns, Squared
 from .model import Model
 from .recipes import RECIPES
@@ -110,7 +110,7 @@ class Objective:
         x      (batch, *shape) encoded clean samples
         known  (batch, features) 1 where the target is known, or None when all of it is
         """
-        traces = self._view_traces(model, x, context) if self.compares_views else [self._trace(model, x, known, context)]
+        traces = self._view_traces(model, x, known, context) if self.compares_views else [self._trace(model, x, known, context)]
         terms: dict[str, Tensor] = {}
         if self.loss is not None:
             terms[self.loss.name] = self._mean(model, self.loss, traces)
@@ -147,14 +147,14 @@ class Objective:
             encoded=encoded,
             rebuilt=model.net.decode(code) if self.loss is not None else None,
             charge=charge,
-            encode=model.codes,
+            encode=model.codes_alone,
             encoded_by_affine=weight,
             slope=self.slope(encoded) if weight is not None else None,
             context=context,
         )
 
-    def _view_traces(self, model: Model, x: Tensor, context: Context) -> list[Trace]:
-        pair = [self._pass(model, x, view, None, context) for view in self.views.alter(x, context)]
+    def _view_traces(self, model: Model, x: Tensor, known: Tensor | None, context: Context) -> list[Trace]:
+        pair = [self._pass(model, x, view, known, context) for view in self.views.alter(x, context)]
         projector = model.terms["views"].projector
         projected = (projector(pair[0].code), projector(pair[1].code))
         return [dataclasses.replace(trace, views=projected) for trace in pair]
@@ -174,7 +174,7 @@ def parse_objective(text: str) -> Objective:
     try:
         parts = read(text, *SLOTS)
     except SentenceError as error:
-        name = text.strip().removesuffix("()")
+        name = text.strip().removesuffix("()") if isinstance(text, str) and len(text) < 80 else ""
         if name.isidentifier() and name not in names(*SLOTS):
             known = [*RECIPES, *names(*SLOTS)]
             raise SentenceError(
@@ -185,12 +185,12 @@ def parse_objective(text: str) -> Objective:
     seen: set[str] = set()
     for one in parts:
         if one.name in seen:
-            raise SentenceError(f"{one.name}() stands twice in {text!r}", "write it once, with the values you want")
+            raise SentenceError(f"{one.name}() stands twice in {quoted(text)}", "write it once, with the values you want")
         seen.add(one.name)
         by_slot[one.slot].append(one)
     if len(by_slot["loss"]) > 1:
         both = " and ".join(f"{one.name}()" for one in by_slot["loss"])
-        raise SentenceError(f"{text!r} has two losses, {both}", "keep one of them")
+        raise SentenceError(f"{quoted(text)} has two losses, {both}", "keep one of them")
     objective = Objective(
         views=by_slot["view"][0] if by_slot["view"] else None,
         corruptions=tuple(by_slot["corruption"]),
@@ -215,20 +215,20 @@ def _check_fit(objective: Objective, text: str) -> None:
     if objective.compares_views:
         if objective.corruptions:
             name = objective.corruptions[0].name
-            raise SentenceError(f"{name}() stands beside views() in {text!r}", f"write it inside: views({name}(...))")
+            raise SentenceError(f"{name}() stands beside views() in {quoted(text)}", f"write it inside: views({name}(...))")
         if objective.loss is None and not any(term.name == "variance" for term in objective.penalties):
             raise SentenceError(
-                f"{text!r} would let every code collapse to one point", "add variance(25) + covariance(1)"
+                f"{quoted(text)} would let every code collapse to one point", "add variance(25) + covariance(1)"
             )
         if objective.loss is None and objective.constraints:
             raise SentenceError(
-                f"{objective.constraints[0].name}() needs a decoder, but {text!r} has none", "leave it out, or add squared()"
+                f"{objective.constraints[0].name}() needs a decoder, but {quoted(text)} has none", "leave it out, or add squared()"
             )
 
 
 def recipe_of(text: str) -> tuple[str, str]:
     """(objective text, net text) of a recipe's name, or (text, "auto") for a sentence."""
-    return RECIPES.get(text.strip(), (text, "auto"))
+    return RECIPES.get(text.strip(), (text, "auto")) if isinstance(text, str) else (text, "auto")
 
 
 def expand(text: str) -> str:

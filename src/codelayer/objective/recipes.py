@@ -1,5 +1,6 @@
 """Recipes: a name for a pair (objective, net), shown expanded wherever it is used.
 
+The net of `invariant` and `invariant_mild` is the largest conv() within the cost limit of `nets.auto`.
 Weights were calibrated on three data sets: benchmarks/recipe_weights.py.
 """
 
@@ -12,10 +13,10 @@ RECIPES: dict[str, tuple[str, str]] = {
     "k_sparse": ("topk(0.1)", "mlp(depth=2)"),
     "denoising": ("mask(0.3)", "mlp(depth=2)"),
     "contractive": ("sigmoid() + contractive(0.1)", "mlp(tied=True)"),
-    "invariant": ("views(affine(0.2), noise(0.1)) + invariance(25.0) + variance(25.0) + covariance(1.0)", "conv(32, 64)"),
+    "invariant": ("views(affine(0.2), noise(0.1)) + invariance(25.0) + variance(25.0) + covariance(1.0)", "auto"),
     "invariant_mild": (
         "views(affine(0.1, rotation=5.0, shear=0.05), flip(0.5), brightness(0.2)) + invariance(25.0) + variance(25.0) + covariance(1.0)",
-        "conv(32, 64)",
+        "auto",
     ),
 }
 

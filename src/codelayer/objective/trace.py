@@ -25,7 +25,7 @@ class Trace:
     code      (batch, units)
     rebuilt   (batch, features) the decoder's output on the loss's own scale, or None without a decoder
     charge    (batch, features) 1, 0 where the target is unknown, the emphasis on corrupted entries
-    encode    maps (batch, *shape) to codes, with the bottlenecks settled
+    encode    maps (batch, *shape) to codes, with the bottlenecks settled, every sample by itself
     encoded_by_affine  the weight (units, features) when the encoder is one affine layer, else None
     slope     (batch, units) derivative of the bottlenecks at `encoded`, or None when it is not elementwise
     views     the projections of two views of each sample, each (batch, width), or None

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from ..data import augment
 from ..errors import SentenceError
 from ..nets import Plan
-from ..nets.net import linear
-from ..registry import part
+from ..nets.net import MAX_WIDTH, linear
+from ..registry import part, quoted
 from .corruptions import check_positive, check_share
 from .trace import Context, stream_number
 
@@ -88,18 +88,21 @@ class Views:
     """
 
     terms: tuple[Any, ...] = ()
-    projector: int = 256
+    projector: int = 128
 
     def __post_init__(self) -> None:
         if not self.terms:
             raise SentenceError("views() alters nothing", "name what to vary, for example views(affine(0.2), noise(0.1))")
-        for term in self.terms:
+        for i, term in enumerate(self.terms):
             if getattr(term, "slot", "") not in ("transform", "corruption"):
-                raise SentenceError(
-                    f"views() cannot hold {getattr(term, 'name', term)!r}", "it takes affine, flip, brightness, noise, mask, salt"
-                )
-        if self.projector < 2:
-            raise SentenceError(f"views(projector={self.projector}) is too narrow", "choose 2 or more, usually 256")
+                name = quoted(getattr(term, "name", term))
+                raise SentenceError(f"views() cannot hold {name}", "it takes affine, flip, brightness, noise, mask, salt")
+            if term.name in [earlier.name for earlier in self.terms[:i]]:
+                raise SentenceError(f"{term.name}() stands twice in views()", "write it once, with the values you want")
+        if not 2 <= self.projector <= MAX_WIDTH:
+            raise SentenceError(
+                f"views(projector={self.projector}) is not possible", f"it lies in 2 to {MAX_WIDTH}, usually 128"
+            )
 
     def check(self, plan: Plan) -> None:
         """Refuse picture transforms on rows."""

@@ -47,7 +47,9 @@ def choose(
     """
     allowed = {name: curve for name, curve in curves.items() if name not in barred} or dict(curves)
     best = max(allowed, key=lambda name: (allowed[name].area, -size[name]))
-    behind = {name: paired_interval(curves[best], curve, groups=groups) for name, curve in allowed.items() if name != best}
+    behind = {
+        name: paired_interval(curves[best], curve, groups=groups) for name, curve in allowed.items() if name != best
+    }
     behind[best] = Interval(0.0, 0.0, 0.0)
     ties = tuple(name for name in allowed if behind[name].low <= 0 <= behind[name].high)
     winner = first if first in ties else min(ties, key=lambda name: (size[name], name))

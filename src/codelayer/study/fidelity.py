@@ -27,29 +27,25 @@ def fidelity(codes: np.ndarray, flat: np.ndarray) -> float:
     k = min(10, max(1, len(codes) // 3))
     options = {"n_neighbors": k}
     arrays = {"codes": codes, "x": flat}
-    return (METRICS["trustworthiness"].read(arrays, options).value + METRICS["continuity"].read(arrays, options).value) / 2
+    return (
+        METRICS["trustworthiness"].read(arrays, options).value + METRICS["continuity"].read(arrays, options).value
+    ) / 2
 
 
 def choose_without_labels(race: Race, barred: dict[str, str]) -> Choice:
     """The smallest of the codes whose fidelity is, within its spread over half-samples and seeds, the best."""
-    rows = race.parts.rows("choose")
     n = len(race.parts.choose)
     rng = np.random.default_rng([race.seed, 23])
-    rows = take(rows, np.sort(rng.permutation(n)[:SAMPLE])) if n > SAMPLE else rows
-    n = min(n, SAMPLE)
-    halves = [np.sort(rng.permutation(n)[: max(4, n // 2)]) for _ in range(6)]
-    widths: dict[str, int] = {}
+    some = np.sort(rng.permutation(n)[:SAMPLE])
+    rows = take(race.parts.rows("choose"), some)
+    flat = race.coder("raw").transform(rows)
+    halves = [np.sort(rng.permutation(len(some))[: max(4, len(some) // 2)]) for _ in range(6)]
     for rival in race.rivals:
-        if rival.role != "code":
-            continue
-        values = []
-        for s in range(race.fits_of(rival)):
-            coder = race.coder(rival.name, s)
-            codes = coder.transform(rows)
-            flat = coder.schema_.encode(rows).reshape(n, -1)
-            widths[rival.name] = codes.shape[1]
-            values.append([fidelity(codes[half], flat[half]) for half in halves])
-        race.fidelity[rival.name] = np.mean(values, axis=0)
+        if rival.role == "given":
+            codes = [race.given(rival, "choose")[some]]
+        else:
+            codes = [race.coder(rival.name, s).transform(rows) for s in range(race.fits_of(rival))]
+        race.fidelity[rival.name] = np.mean([[fidelity(z[half], flat[half]) for half in halves] for z in codes], axis=0)
     ranked = {name: values for name, values in race.fidelity.items() if name != "raw"}
     allowed = {name: values for name, values in ranked.items() if name not in barred} or ranked
     best = max(allowed, key=lambda name: allowed[name].mean())
@@ -58,7 +54,9 @@ def choose_without_labels(race: Race, barred: dict[str, str]) -> Choice:
         difference = allowed[best] - values
         # a half-sample's spread is that of the whole sample, up to the finite correction: n/2 of n rows
         error = 1.96 * difference.std(ddof=1) if name != best else 0.0
-        behind[name] = Interval(float(difference.mean()), float(difference.mean() - error), float(difference.mean() + error))
+        behind[name] = Interval(
+            float(difference.mean()), float(difference.mean() - error), float(difference.mean() + error)
+        )
     ties = tuple(name for name in allowed if behind[name].low <= 0 <= behind[name].high)
     winner = min(ties, key=lambda name: (race.size[name], name))
     return Choice(winner, best, ties, behind, barred)

@@ -18,7 +18,9 @@ SAMPLE = 4000
 UNLABELLED = ("trustworthiness", "continuity", "hoyer", "l0_share", "dead_share", "dimension_mle", "local_smoothness")
 
 
-def measure_code(codes: np.ndarray, flat: np.ndarray, encode: Any, rebuilt: np.ndarray | None, seed: int) -> list[dict[str, Any]]:
+def measure_code(
+    codes: np.ndarray, flat: np.ndarray, encode: Any, rebuilt: np.ndarray | None, seed: int
+) -> list[dict[str, Any]]:
     """The label-free metrics of one code.
 
     codes    (n, units); flat (n, features) encoded rows; rebuilt (n, features) or None
@@ -48,8 +50,16 @@ def read(name: str, arrays: dict[str, Any], seed: int) -> dict[str, Any]:
     try:
         reading = metric.read({need: arrays[need] for need in metric.needs})
     except CodelayerError as error:
-        return {"metric": name, "value": None, "low": None, "high": None, "n": 0, "chance": None, "seconds": 0.0,
-                "note": str(error).splitlines()[0]}
+        return {
+            "metric": name,
+            "value": None,
+            "low": None,
+            "high": None,
+            "n": 0,
+            "chance": None,
+            "seconds": 0.0,
+            "note": str(error).splitlines()[0],
+        }
     chance = reading.chance
     if chance is None and metric.shuffle == "rows" and "codes" in metric.needs:
         order = np.random.default_rng([seed, 17]).permutation(len(arrays["codes"]))

@@ -18,7 +18,7 @@ from ..data.tables import Table
 from ..errors import CodelayerError
 from ..learn.coder import Coder
 from ..report import Point, Report, Series, curves, image_rows, interval, map2d, number, scatter
-from .verdict import Findings
+from .findings import Findings
 
 MAP_ROWS = 1000
 SHOWN = 8
@@ -72,15 +72,18 @@ def _table(page: Report, found: Findings) -> None:
     page.table(
         columns,
         rows,
-        "Every rival on the same rows, labels and draws; figures come from the report part, which was read once, after the "
-        "choice. The winner is set off: the smallest of those whose interval on the choosing rows includes the best.",
+        "Every rival on the same rows, labels and draws; figures come from the report part, which was read once, "
+        "after the choice. The winner is set off: the smallest of those whose interval on the "
+        "choosing rows includes the best.",
         highlight=winner,
     )
-    notes = {cost["note"] for cost in found.race.latency.values() if cost["note"]}
-    if notes:
+    slow = [found.title(name) for name, cost in found.race.latency.items() if cost["overhead"]]
+    if slow:
         page.text(
-            "Where one row alone takes much longer than a row in a batch, the time is the library's cost per call, "
-            "not the model's: " + "; ".join(f"{found.title(n)}: {c['note']}" for n, c in found.race.latency.items() if c["note"])
+            "One row alone takes more than ten times as long as a row in a batch with: "
+            + ", ".join(slow)
+            + ". There the "
+            "library's fixed cost per call dominates, not the model: compiled, each would be far quicker at one row."
         )
 
 
@@ -93,14 +96,23 @@ def table_cells(found: Findings) -> tuple[list[Any], list[list[Any]], int | None
     if found.areas:
         columns += [("area", f"mean {found.score_name} over log labels, with its 95 % interval")]
         columns += [(f"@{count}", f"{found.score_name} with {count} {found.unit}") for count in counts]
-        columns += [("kNN area", "the same with a nearest-neighbour probe"), ("labels saved", "labels raw features need / labels this code needs, for one score")]
+        columns += [
+            ("kNN area", "the same with a nearest-neighbour probe"),
+            ("labels saved", "labels raw features need / labels this code needs, for one score"),
+        ]
     else:
         columns += [("fidelity", "mean of trustworthiness and continuity on the choosing rows")]
-    columns += [("MB", "size with head"), ("ms at 1", "per row alone, head included"), ("ms in batch", "per row in batches of 256"), ("fit s", "seconds to fit once")]
-    by_metric = {(row["rival"], row["metric"]): row["value"] for row in found.rows or []}
+    columns += [
+        ("MB", "size with head"),
+        ("ms at 1", "per row alone, head included"),
+        ("ms in batch", "per row in batches of 256"),
+        ("fit s", "seconds to fit once"),
+    ]
+    by_metric = {(row["rival"], row["metric"]): row["value"] for row in found.rows}
     rows = []
     for name in names:
-        row: list[Any] = [found.title(name)]
+        ceiling = " (the ceiling)" if name == "raw" and not found.areas else ""
+        row: list[Any] = [found.title(name) + ceiling]
         if found.areas:
             area = found.areas[name]
             row.append((interval(area.value, area.low, area.high), area.value))
@@ -110,7 +122,12 @@ def table_cells(found: Findings) -> tuple[list[Any], list[list[Any]], int | None
         else:
             row.append(float(race.fidelity[name].mean()))
         cost = race.latency.get(name, {})
-        row += [race.size.get(name, 0) / 1e6, cost.get("latency_ms"), cost.get("batch_ms_per_row"), race.seconds.get(name)]
+        row += [
+            race.size.get(name, 0) / 1e6,
+            cost.get("latency_ms"),
+            cost.get("batch_ms_per_row"),
+            race.seconds.get(name),
+        ]
         rows.append(row)
     if found.areas:
         rows.append(["chance", found.chance, *[found.chance] * len(counts)])
@@ -136,8 +153,8 @@ def _curves(page: Report, found: Findings) -> None:
     ]
     page.figure(
         curves(series, found.unit, found.score_name, chance=found.chance),
-        f"{found.score_name} of a linear probe as labels grow, with 95 % intervals over label draws, seeds and scored rows. "
-        "Supervised controls are dashed.",
+        f"{found.score_name} of a linear probe as labels grow, with 95 % intervals over label draws, seeds and scored "
+        "rows. Supervised controls are dashed.",
     )
 
 
@@ -153,9 +170,18 @@ def _pareto(page: Report, found: Findings) -> None:
                 continue
             if found.areas:
                 area = found.areas[name]
-                points.append(Point(found.title(name), costs[name], area.value, area.low, area.high, name == found.choice.winner))
+                points.append(
+                    Point(found.title(name), costs[name], area.value, area.low, area.high, name == found.choice.winner)
+                )
             else:
-                points.append(Point(found.title(name), costs[name], float(found.race.fidelity[name].mean()), emphasis=name == found.choice.winner))
+                points.append(
+                    Point(
+                        found.title(name),
+                        costs[name],
+                        float(found.race.fidelity[name].mean()),
+                        emphasis=name == found.choice.winner,
+                    )
+                )
         what = f"area under the label curve ({found.score_name})" if found.areas else "fidelity"
         page.figure(scatter(points, label, what), "Nothing lies above and to the left of the stepped line.")
 
@@ -174,7 +200,11 @@ def _properties(page: Report, found: Findings) -> None:
         rows.append([found.title(name), *[_cell(values.get(metric)) for metric in metrics]])
     chance = {row["metric"]: row["chance"] for row in found.race.metrics[names[0]]}
     rows.append(["chance", *[chance.get(metric) for metric in metrics]])
-    page.table(columns, rows, "Measured on the report part; intervals where the metric has one. What each asks: codelayer measure --list.")
+    page.table(
+        columns,
+        rows,
+        "Measured on the report part; intervals where the metric has one. What each asks: codelayer measure --list.",
+    )
 
 
 def _cell(row: dict[str, Any] | None) -> Any:
@@ -200,7 +230,8 @@ def _pictures(page: Report, found: Findings, coder: Coder) -> None:
             captions.append(title)
         page.figure(
             image_rows(pictures, captions),
-            "Originals above what is left of them after the code. A code without a decoder is decoded by ridge regression.",
+            "Originals above what is left of them after the code. A code without a decoder is decoded by ridge "
+            "regression.",
         )
         return
     _rebuilt_rows(page, rows, coders)
@@ -214,7 +245,9 @@ def _rebuilt_rows(page: Report, rows: Any, coders: dict[str, Coder]) -> None:
         table.append([f"row {i + 1}, original", *_first_cells(one, len(names))])
         for title, coder in coders.items():
             try:
-                table.append([f"row {i + 1}, {title}", *_first_cells(coder.inverse_transform(coder.transform(one)), len(names))])
+                table.append(
+                    [f"row {i + 1}, {title}", *_first_cells(coder.inverse_transform(coder.transform(one)), len(names))]
+                )
             except CodelayerError:
                 continue
     page.table(["row", *names], table, "The first columns of a few rows, and what is left of them after the code.")
@@ -245,7 +278,9 @@ def _map(page: Report, found: Findings, coder: Coder) -> None:
     if codes.shape[1] < 2:
         codes = np.hstack([codes, np.zeros((len(codes), 2 - codes.shape[1]))])
     if len(codes) >= 60:
-        points = TSNE(2, init="pca", perplexity=min(30, len(codes) / 4), random_state=found.study.seed).fit_transform(codes)
+        points = TSNE(2, init="pca", perplexity=min(30, len(codes) / 4), random_state=found.study.seed).fit_transform(
+            codes
+        )
         how = "t-SNE of the code"
     else:
         points, how = PCA(2, random_state=0).fit_transform(codes), "the first two principal components of the code"
@@ -253,9 +288,11 @@ def _map(page: Report, found: Findings, coder: Coder) -> None:
     keys = np.array(found.parts.keys("report"), dtype=object)[chosen]
     shown = None if labels is None else [_label(value) for value in np.asarray(labels)[chosen]]
     page.figure(
-        map2d(points, shown, names=list(keys), legend="label", as_number=found.parts.task == "number" if shown else None),
-        f"{found.title(found.race.best_code)}: {how}, {len(points):,} rows of the report part. Distances between far groups "
-        "mean little in such a map.",
+        map2d(
+            points, shown, names=list(keys), legend="label", as_number=found.parts.task == "number" if shown else None
+        ),
+        f"{found.title(found.race.best_code)}: {how}, {len(points):,} rows of the report part. Distances between "
+        "far groups mean little in such a map.",
     )
 
 
@@ -277,7 +314,11 @@ def _neighbours(page: Report, found: Findings, coder: Coder) -> None:
     queries = np.sort(rng.permutation(len(parts.report))[:5])
     rows = take(parts.rows("report"), queries)
     count = min(NEIGHBOURS, len(some))
-    near = NearestNeighbors(n_neighbors=count).fit(coder.transform(bank)).kneighbors(coder.transform(rows), return_distance=False)
+    near = (
+        NearestNeighbors(n_neighbors=count)
+        .fit(coder.transform(bank))
+        .kneighbors(coder.transform(rows), return_distance=False)
+    )
     labels, known = parts.labels("report"), parts.labels("train")
     told = [[_told(labels, q), *[_told(known, some[j]) for j in row]] for q, row in zip(queries, near, strict=True)]
     if found.schema.kind == "image":
@@ -293,10 +334,17 @@ def _neighbours(page: Report, found: Findings, coder: Coder) -> None:
     keys = parts.keys("train")
     mine = parts.keys("report")
     table = [
-        [f"{mine[q]} ({told[i][0]})" if told[i][0] else mine[q], *[f"{keys[some[j]]} ({t})" if t else keys[some[j]] for j, t in zip(near[i], told[i][1:], strict=True)]]
+        [
+            f"{mine[q]} ({told[i][0]})" if told[i][0] else mine[q],
+            *[f"{keys[some[j]]} ({t})" if t else keys[some[j]] for j, t in zip(near[i], told[i][1:], strict=True)],
+        ]
         for i, q in enumerate(queries)
     ]
-    page.table(["row (label)", *[f"nearest {i + 1}" for i in range(count)]], table, "Rows of the report part and the nearest rows of the training part, by the code.")
+    page.table(
+        ["row (label)", *[f"nearest {i + 1}" for i in range(count)]],
+        table,
+        "Rows of the report part and the nearest rows of the training part, by the code.",
+    )
 
 
 def _told(labels: np.ndarray | None, row: int) -> str:
@@ -305,7 +353,9 @@ def _told(labels: np.ndarray | None, row: int) -> str:
     value = labels[row]
     if value is None or (isinstance(value, float | np.floating) and np.isnan(value)):
         return "unlabelled"
-    return str(_label(value)) if not isinstance(value, float | np.floating) or float(value).is_integer() else number(value)
+    return (
+        str(_label(value)) if not isinstance(value, float | np.floating) or float(value).is_integer() else number(value)
+    )
 
 
 def _methods(page: Report, found: Findings, verdict: dict[str, Any]) -> None:
@@ -320,12 +370,16 @@ def _methods(page: Report, found: Findings, verdict: dict[str, Any]) -> None:
     missing.append(("memory and energy", "only size and time are measured"))
     page.table(["what", "why"], [list(pair) for pair in missing], "")
     page.section("How it was done", closed=True)
-    learned = [[rival.title, rival.sentence if rival.sentence != rival.name else _sentence(rival.name)] for rival in found.race.rivals if rival.learned]
+    learned = [
+        [rival.title, rival.sentence if rival.sentence != rival.name else _sentence(rival.name)]
+        for rival in found.race.rivals
+        if rival.learned
+    ]
     page.table(["rival", "objective"], learned, "The sentences of the learned codes.")
     page.text(
-        f"Rows fell into three parts with seed {study.seed}; groups and exact duplicates were kept together. Codes, probes and "
-        f"controls learned from the training part; the winner was chosen on the second; every figure above is from the third. "
-        f"The study took {number(found.seconds)} seconds on {verdict['machine']['cores']} cores."
+        f"Rows fell into three parts with seed {study.seed}; groups and exact duplicates were kept together. Codes, "
+        f"probes and controls learned from the training part; the winner was chosen on the second; every figure above "
+        f"is from the third. The study took {number(found.seconds)} seconds on {verdict['machine']['cores']} cores."
     )
 
 

@@ -53,6 +53,13 @@ class Parts:
         labels = self._source(part).labels
         return None if labels is None else np.asarray(labels)[self.index(part)]
 
+    def known_labels(self, part: str) -> np.ndarray:
+        """The labels of a part of a study that has labels."""
+        labels = self.labels(part)
+        if labels is None:
+            raise DataError(f"the {part} part has no labels", "give a label column")
+        return labels
+
     def groups(self, part: str) -> np.ndarray | None:
         """The groups of a part, or None."""
         groups = self._source(part).groups
@@ -78,7 +85,7 @@ class Parts:
 
     def picked(self, seed: int, draws: int) -> dict[int, list[np.ndarray]]:
         """count -> train rows whose label a probe may see, the same for every rival."""
-        y = self.labels("train")
+        y = self.known_labels("train")
         return {count: label_draws(y, count, self.seed * 1000 + seed, draws, self.task) for count in self.counts}
 
 
@@ -112,7 +119,8 @@ def _task(data: Data, task: str | None) -> str | None:
     values = np.asarray(data.labels)[labelled(data.labels)]
     if len({str(value) for value in values.tolist()}) < 2:
         raise DataError(
-            f"every label is {values[0]!r}", "bring labels of at least two classes, or leave --label out to study fidelity"
+            f"every label is {values[0]!r}",
+            "bring labels of at least two classes, or leave --label out to study fidelity",
         )
     return found
 
@@ -133,13 +141,15 @@ def _limit(parts: Parts, name: str) -> None:
         raise DataError("the test file has no labels", "give it the same label column as the data")
     if len(index) > MOST_SCORED_ROWS:
         chosen = np.random.default_rng([parts.seed, 11]).permutation(len(index))[:MOST_SCORED_ROWS]
-        parts.notes.append(f"{MOST_SCORED_ROWS:,} of the {len(index):,} rows of the {name} part are scored, drawn at random")
+        parts.notes.append(
+            f"{MOST_SCORED_ROWS:,} of the {len(index):,} rows of the {name} part are scored, drawn at random"
+        )
         index = index[np.sort(chosen)]
     setattr(parts, name, index)
 
 
 def _count_labels(parts: Parts) -> None:
-    y = parts.labels("train")
+    y = parts.known_labels("train")
     if parts.task == "class":
         known = labelled(y)
         values, sizes = np.unique(np.asarray(y)[known].astype(str), return_counts=True)

@@ -61,6 +61,7 @@ class Race:
     told: dict[str, list[str]] = field(default_factory=dict)
     dropped: list[tuple[str, str]] = field(default_factory=list)
     fidelity: dict[str, np.ndarray] = field(default_factory=dict)
+    units: dict[str, int] = field(default_factory=dict)
     choice: Choice | None = None
     best_code: str = ""
 
@@ -111,15 +112,16 @@ class Race:
         return all((self.task(rival, s).place / bundle.ABOUT).exists() for s in range(self.fits_of(rival)))
 
     def _score(self, part: str, progress: Progress) -> dict[str, dict[str, Curve]]:
-        x, y = self.parts.rows(part), self.parts.labels(part)
-        train_x, train_y = self.parts.rows("train"), self.parts.labels("train")
+        x, y = self.parts.rows(part), self.parts.known_labels(part)
+        train_x, train_y = self.parts.rows("train"), self.parts.known_labels("train")
         picked = [self.parts.picked(s, self.draws) for s in range(self.seeds)]
         jobs = []
         for rival in self.rivals:
             for s in range(self.seeds):
                 task = self.task(rival, s)
                 if rival.role == "given":
-                    jobs.append((curves_of, self._given(rival, part, train_y, y, picked[s]), rival))
+                    codes = self.given(rival, "train"), train_y, self.given(rival, part), y
+                    jobs.append((curves_of, (*codes, picked[s], self.parts.task), rival))
                 else:
                     work = score_control if rival.role == "control" else score_code
                     jobs.append((work, (task, train_x, train_y, x, y, picked[s]), rival))
@@ -135,10 +137,6 @@ class Race:
             if "bytes" in found[0]:
                 self.size[name], self.seconds[name] = found[0]["bytes"], found[0]["seconds"]
         return curves
-
-    def _given(self, rival: Rival, part: str, train_y: Any, y: Any, picked: Any) -> tuple[Any, ...]:
-        codes = given_codes(rival.path, rows_of(self.parts.data.x), self.parts.train)
-        return codes[self.parts.index("train")], train_y, codes[self.parts.index(part)], y, picked, self.parts.task
 
     def _parallel(
         self, jobs: Iterable[tuple[Callable[..., Any], tuple[Any, ...], Rival]], ordered: bool = False
@@ -165,6 +163,16 @@ class Race:
         self.best_code = choose(codes, self.size, kept, groups, first="").winner
         return self.choice
 
+    def title(self, name: str) -> str:
+        """A rival's printed name; a code that could not have the width asked for says so."""
+        rival = self.rival(name)
+        short = 0 < self.units.get(name, 0) < rival.code_size
+        return f"{rival.title} (capped at {self.units[name]} units)" if short else rival.title
+
+    def given(self, rival: Rival, part: str) -> np.ndarray:
+        """The user's codes of the rows of one part."""
+        return given_codes(rival.path, rows_of(self.parts.data.x), self.parts.train)[self.parts.index(part)]
+
     def coder(self, name: str, seed: int = 0) -> Coder:
         """The fitted coder of a rival."""
         return load(self.task(self.rival(name), seed).place)
@@ -173,30 +181,31 @@ class Race:
         sample = take(self.parts.rows("choose"), np.arange(min(512, len(self.parts.choose))))
         outputs = 1
         if self.parts.task == "class":
-            outputs = len(next(iter(self.chosen_on["linear"].values())).classes)
+            outputs = len(np.unique(self.parts.known_labels("train").astype(str)))
         calls = {}
         for rival in self.rivals:
             if rival.role != "code":
                 continue
             coder = self.coder(rival.name)
-            units = coder._n_features_out
-            head = np.zeros((units, outputs), np.float32)
+            self.units[rival.name] = coder.units
+            head = np.zeros((coder.units, outputs), np.float32)
             calls[rival.name] = _caller(coder, head)
             saved = bundle.size_bytes(self.task(rival, 0).place)
-            self.size[rival.name] = saved + head.nbytes + 4 * outputs if rival.name != "raw" else head.nbytes + 4 * outputs
+            self.size[rival.name] = (
+                saved + head.nbytes + 4 * outputs if rival.name != "raw" else head.nbytes + 4 * outputs
+            )
         for rival in self.rivals:
             if rival.role == "given":
                 self.size[rival.name] = 0
         if self.parts.task is not None:
             calls |= self._control_calls(outputs)
-        encoded = {name: call for name, call in calls.items()}
-        self.latency = timings(encoded, sample, batch_size=256, calls=60, seconds=1.0)
+        self.latency = timings(calls, sample, batch_size=256, calls=40, seconds=0.3)
 
     def _control_calls(self, outputs: int) -> dict[str, Callable[[Any], Any]]:
         from .jobs import Control
 
         calls: dict[str, Callable[[Any], Any]] = {}
-        train_y = self.parts.labels("train")
+        train_y = self.parts.known_labels("train")
         picked = self.parts.picked(0, 1)
         rows = picked[max(picked)][0]
         raw = self.coder("raw")

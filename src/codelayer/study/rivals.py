@@ -6,6 +6,7 @@ Gives  `Rival` records (plain, sent to worker processes) and the objects they st
 
 from __future__ import annotations
 
+import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,6 @@ from sklearn.utils import check_random_state
 
 from ..data.rows import rows_of, take
 from ..data.schema import Schema
-from ..errors import SentenceError
 from ..learn.autoencoder import Autoencoder
 from ..learn.baselines import KMeansFeatures, Pca, RandomProjection, RawFeatures
 from ..learn.loop import train
@@ -24,7 +24,16 @@ from ..learn.sources import Rows
 from ..objective import PICTURE_RECIPES, RECIPES, expand
 
 BASELINE_ORDER = ("raw", "pca", "random_projection", "kmeans")
-RECIPE_ORDER = ("invariant", "undercomplete", "denoising", "invariant_mild", "sparse", "contractive", "k_sparse", "deep")
+RECIPE_ORDER = (
+    "invariant",
+    "undercomplete",
+    "denoising",
+    "invariant_mild",
+    "sparse",
+    "contractive",
+    "k_sparse",
+    "deep",
+)
 CONTROLS = ("logistic", "forest")
 TITLES = {
     "raw": "raw features",
@@ -118,19 +127,6 @@ def default_code_size(features: int) -> int:
     return max(1, min(features, max(2, min(64, features // 2))))
 
 
-def check_sentences(rivals: list[Rival], rows: Any) -> list[str]:
-    """Build every learned rival on a few rows, so that a bad sentence fails before anything has run.
-
-    returns  notes about recipes that cannot run on these data and were left out
-    errors   SentenceError for the user's own sentences
-    """
-    few = take(rows, np.arange(min(rows_of(rows), 64)))
-    for rival in rivals:
-        if rival.learned:
-            rival.build(0).prepare(few)
-    return []
-
-
 def forecast(rival: Rival, rows: Any) -> float:
     """Seconds one fit of a learned rival will take, measured on a few steps."""
     coder = rival.build(0)
@@ -158,4 +154,6 @@ def seed_of(study_seed: int, seed: int) -> int:
     return int(check_random_state(study_seed * 7919 + seed).randint(2**31 - 1))
 
 
-__all__ = ["CONTROLS", "Rival", "SentenceError", "check_sentences", "default_code_size", "forecast", "line_up", "seed_of"]
+def quoted(text: str | None) -> str:
+    """A word as a shell takes it."""
+    return shlex.quote(str(text))

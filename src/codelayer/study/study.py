@@ -23,17 +23,18 @@ import numpy as np
 from ..data.load import Data, load_data
 from ..data.rows import rows_of, take
 from ..data.schema import Schema
-from ..errors import DataError, RunError
+from ..data.tables import Table
+from ..errors import DataError
 from ..learn.coder import fingerprint
 from ..learn.run import RunFolder
-from ..measure.curves import Curve
 from ..report import Progress
-from .choose import Choice
+from .findings import find
 from .jobs import given_codes
 from .look import leaks, time_columns, time_gap
 from .parts import DRAWS, Parts, make_parts
 from .race import Race
-from .rivals import Rival, default_code_size, forecast, line_up
+from .rivals import Rival, default_code_size, forecast, line_up, quoted
+from .verdict import conclude, read_verdict
 
 QUICK_ROWS = 10_000
 QUICK_SHARE = 4
@@ -109,8 +110,6 @@ class Study:
         folder = Path(self.out) if self.out is not None else Path(f"study-{data.name}")
         with RunFolder(folder, self._options(data), self._fingerprint(data)) as run:
             if run.done and (folder / "verdict.json").exists():
-                from .verdict import read_verdict
-
                 self.say(f"{folder} holds this study, complete; see {folder / 'report.html'}")
                 return read_verdict(folder)
             return self._run(data, folder, run)
@@ -134,9 +133,8 @@ class Study:
             choice = race.choose(self.max_size_mb, self.max_latency_ms)
             parts.open_report()
             race.report(progress)
-        from .verdict import conclude
-
-        verdict = conclude(self, parts, race, choice, schema, width, plan, folder, clock.monotonic() - started)
+        found = find(self, parts, race, choice, schema, width, folder, clock.monotonic() - started)
+        verdict = conclude(found)
         run.finish()
         race.clean()
         return verdict
@@ -158,6 +156,8 @@ class Study:
             raise DataError(f"seeds={self.seeds} is not possible", "give 1 or more, usually 3")
         if self.task not in (None, "class", "number"):
             raise DataError(f"task={self.task!r} is not known", "it is class or number")
+        if self.test is not None and self.codes:
+            raise DataError("--codes cannot be joined with --test", "the codes file has no rows for the test file")
         for name in ("max_latency_ms", "max_size_mb", "time_limit", "code_size"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -212,16 +212,17 @@ class Study:
             self.warnings_.append(f"{parts.duplicates:,} rows repeat another row exactly; {kept}")
         if parts.task is None:
             return
-        y = parts.labels("train")
+        y = parts.known_labels("train")
         for name, value in leaks(train_x, y, parts.task, self.seed):
             score = "balanced accuracy" if parts.task == "class" else "R2"
+            way = f"leave it out with --drop {quoted(name)}" if isinstance(train_x, Table) else "leave it out"
             self.warnings_.append(
-                f"the column {name!r} alone predicts the label ({score} {value:.3f}): if it is known only afterwards, "
-                f"it leaks the answer. Leave it out with --drop {quoted(name)}"
+                f"{name!r} alone predicts the label ({score} {value:.3f}): if it is known only afterwards, "
+                f"it leaks the answer; {way}"
             )
-        self._look_at_time(parts, schema)
+        self._look_at_time(parts, schema, parts.task)
 
-    def _look_at_time(self, parts: Parts, schema: Schema) -> None:
+    def _look_at_time(self, parts: Parts, schema: Schema, task: str) -> None:
         train = parts.train
         times, name = parts.data.times, self.time
         if times is None:
@@ -229,7 +230,9 @@ class Study:
             if not found:
                 return
             name, times = found[0], parts.data.x.column(found[0])
-        gap = time_gap(take(parts.data.x, train), parts.labels("train"), np.asarray(times)[train], parts.task, self.seed)
+        gap = time_gap(
+            take(parts.data.x, train), parts.known_labels("train"), np.asarray(times)[train], task, self.seed
+        )
         told = f"the rows carry times ({name})"
         if gap is not None:
             told += f": raw features score {gap[0]:.3f} after a random split and {gap[1]:.3f} after a split by time"
@@ -274,25 +277,19 @@ class Study:
 
     def _announce(self, parts: Parts, schema: Schema, plan: Plan, width: int, resumed: bool) -> None:
         shape = " x ".join(str(size) for size in schema.shape)
-        rows = f"{len(parts.train):,} rows to learn from, {len(parts.choose):,} to choose by, {len(parts.report):,} to report"
+        sizes = [f"{len(rows):,}" for rows in (parts.train, parts.choose, parts.report)]
+        rows = f"{sizes[0]} rows to learn from, {sizes[1]} to choose by, {sizes[2]} to report"
         scale = f", scale: {schema.scale}" if schema.kind == "array" else ""
         self.say(f"{parts.data.name}: {rows}; encoded sample {shape}{scale}; code of {width} units")
         names = ", ".join(f"{r.title} ({60 * (r.minutes or 0):.0f} s)" for r in plan.rivals)
         self.say(f"rivals: {names}")
-        self.say(f"estimated: {plan.minutes:.1f} minutes on {plan.workers} workers, {self.seeds_used} seeds, {self.draws} label draws each")
+        self.say(
+            f"estimated: {plan.minutes:.1f} minutes on {plan.workers} workers; "
+            f"{self.seeds_used} seeds, {self.draws} label draws each"
+        )
         for name, why in plan.dropped:
             self.say(f"dropped: {name}: {why}")
         if resumed:
             self.say("continuing a stopped study: what is done is kept")
         for line in self.warnings_:
             self.say(f"note: {line}")
-
-
-def quoted(text: str | None) -> str:
-    """A word as a shell takes it."""
-    import shlex
-
-    return shlex.quote(str(text))
-
-
-__all__ = ["Choice", "Curve", "Plan", "RunError", "Study", "quoted"]

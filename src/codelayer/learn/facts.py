@@ -1,0 +1,103 @@
+"""What is inside a bundle, in words.
+
+Reads  a bundle, which is verified on the way.
+Gives  (name, value) pairs of text.
+Skips  restoring it: neither torch nor a class of the bundle's kind is needed.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .. import bundle
+from ..data.schema import Schema
+from ..report.text import number
+from .run import STATE
+
+SHOWN = 12
+
+
+def bundle_facts(path: str | Path) -> list[tuple[str, str]]:
+    """What a bundle holds: kind, objective, net, code size, schema, classes, scores, versions, size.
+
+    errors  BundleError: not there, damaged, altered, or a run that was not finished
+    """
+    path = Path(path)
+    found = bundle.read(path)
+    code = found.plan.get("code", found.plan) if found.kind == "headed" else found.plan
+    record = code.get("record", {})
+    facts = [("kind", _kind(found, code))]
+    facts += [(name, str(code[name])) for name in ("objective", "net") if name in code]
+    facts.append(("code size", str(code.get("code_size", code.get("units", "")))))
+    if "schema" in code:
+        facts += _schema_facts(Schema.from_json(code["schema"]))
+    head = found.plan.get("head")
+    if isinstance(head, Mapping):
+        classes = [_plain(one) for one in head.get("classes", ())]
+        facts.append(("predicts", "a number" if head.get("task") == "number" else f"{len(classes)} classes: {_some(classes)}"))
+    facts += _learned(record)
+    study = found.facts.get("study", {})
+    facts += [(f"study {name}".replace("_", " "), _told(value)) for name, value in study.items()]
+    facts += [("weights", f"{sum(one.size for one in found.tensors.values()):,} numbers in {len(found.tensors)} arrays")]
+    facts += [("golden rows", str(len(found.golden["codes"])))] if "codes" in found.golden else []
+    facts += [("written by", _written_by(path)), ("size", f"{number(bundle.size_bytes(path) / 1e6)} MB")]
+    if path.is_dir() and (path / STATE).is_dir():
+        facts.append(("checkpoints", f"{path / STATE} is left of its run"))
+    return [(name, value) for name, value in facts if value]
+
+
+def _kind(found: bundle.Bundle, code: Mapping[str, Any]) -> str:
+    return f"a code ({code.get('kind', 'unknown')}) with its head" if found.kind == "headed" else found.kind
+
+
+def _schema_facts(schema: Schema) -> list[tuple[str, str]]:
+    shape = " x ".join(str(size) for size in schema.shape)
+    if schema.kind != "table":
+        return [("reads", f"{schema.kind}, {shape} ({schema.dtype}), scale {schema.scale}")]
+    used = [column for column in schema.columns if column.labels()]
+    kinds = Counter(column.kind for column in used)
+    told = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    facts = [("reads", f"a table of {len(used)} columns ({told}), encoded as {schema.features} numbers")]
+    facts.append(("columns", _some([column.name for column in used])))
+    left = [f"{column.name} ({column.kind})" for column in schema.columns if not column.labels()]
+    return facts + ([("left out", _some(left))] if left else [])
+
+
+def _learned(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    if not record:
+        return []
+    told = f"{record.get('rows', 0):,} rows, {record.get('epochs_run', 0)} epochs, {number(record.get('seconds'))} s"
+    facts = [("learned from", f"{told}, seed {record.get('seed')}")]
+    history = record.get("history") or [{}]
+    held_out = [one["validation"] for one in history if one.get("validation")]
+    if held_out:
+        facts.append(("held-out loss", f"{number(min(held_out))} at best"))
+    facts.append(("dead units", str(record.get("dead_units", ""))))
+    return facts + [("choices", "; ".join(record.get("choices", ())))]
+
+
+def _told(value: Any) -> str:
+    return number(value) if isinstance(value, float) else str(value)
+
+
+def _plain(label: Any) -> str:
+    return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def _written_by(path: Path) -> str:
+    if path.is_dir():
+        about = (path / bundle.ABOUT).read_bytes()
+    else:
+        with zipfile.ZipFile(path) as archive:
+            about = archive.read(bundle.ABOUT)
+    return str(json.loads(about)["written_by"])

@@ -1,0 +1,98 @@
+"""The options of a fit: checked, and "auto" resolved.
+
+Reads  the estimator's options and the number of training rows.
+Gives  plain numbers: epochs, batch_size, learning_rate, patience, seed; which rows are held out.
+Skips  the objective and the net: their own parts check them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from ..errors import SentenceError
+from ..nets import MAX_WIDTH
+from ..objective import parse_objective, recipe_of
+
+STEPS = 3000
+VIEW_STEPS = 4000
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Refuse what no fit can use.
+
+    errors  SentenceError naming the option, its value and what is allowed
+    """
+    for name in ("code_size", "epochs", "batch_size", "patience"):
+        value = options[name]
+        if isinstance(value, str) and value == "auto" and name != "code_size":
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+            raise SentenceError(f"{name}={value!r} is not possible", f"{name} is a whole number, at least 1")
+    if options["code_size"] > MAX_WIDTH:
+        raise SentenceError(f"code_size={options['code_size']} is too wide", f"at most {MAX_WIDTH} units are made")
+    pace, share, seed = options["learning_rate"], options["validation"], options["random_state"]
+    if not (isinstance(pace, str) and pace == "auto") and not (_is_number(pace) and 0 < pace < math.inf):
+        raise SentenceError(f"learning_rate={pace!r} is not possible", "it is above 0, usually 0.001")
+    if not (_is_number(share) and 0 <= share < 1):
+        raise SentenceError(f"validation={share!r} is not a share", "it lies in [0, 1), usually 0.1")
+    if isinstance(seed, int | np.integer) and seed < 0:
+        raise SentenceError(f"random_state={seed} is not possible", "it is a whole number, at least 0")
+    if options["batch_size"] == 1 and parse_objective(recipe_of(options["objective"])[0]).compares_views:
+        raise SentenceError("batch_size=1 leaves views() nothing to compare", "choose 2 or more, usually 64")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def resolved(options: Mapping[str, Any], rows: int) -> dict[str, Any]:
+    """The epochs, batch_size, learning_rate and patience of a fit on `rows` training rows."""
+    views = parse_objective(recipe_of(options["objective"])[0]).compares_views
+    batch = options["batch_size"]
+    if batch == "auto":
+        batch = 64 if views else int(np.clip(2 ** round(math.log2(max(rows, 2) / 16)), 32, 256))
+    batch = min(int(batch), rows)
+    epochs = options["epochs"]
+    if epochs == "auto":
+        steps, fewest, most = (VIEW_STEPS, 5, 100) if views else (STEPS, 20, 200)
+        epochs = int(np.clip(round(steps * batch / rows), fewest, most))
+    pace = options["learning_rate"]
+    if pace == "auto":
+        pace = 0.003 if views else 0.001
+    patience = max(10, int(epochs) // 5) if options["patience"] == "auto" else int(options["patience"])
+    return {
+        "epochs": int(epochs),
+        "batch_size": batch,
+        "learning_rate": float(pace),
+        "patience": patience if options["validation"] else None,
+    }
+
+
+def seed_of(random_state: Any) -> int:
+    """A seed from what scikit-learn calls a random state: a number is itself, None draws one."""
+    if isinstance(random_state, int | np.integer):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def held_out(rows: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The rows to learn from and those held out, each sorted; none are held out of a handful."""
+    held = int(rows * share)
+    if held < 1 or rows - held < 2:
+        return np.arange(rows), np.arange(0)
+    order = np.random.default_rng(seed).permutation(rows)
+    return np.sort(order[held:]), np.sort(order[:held])
+
+
+def needs_pictures(objective: Any) -> bool:
+    """Whether a sentence alters pictures; False for one that cannot be read."""
+    try:
+        views = parse_objective(recipe_of(objective)[0]).views
+    except SentenceError:
+        return False
+    return views is not None and any(term.slot == "transform" for term in views.terms)

@@ -1,0 +1,116 @@
+"""Coding a source of any length: batch by batch, one row of codes for every row that came in, in order.
+
+Reads  what `data.stream` reads, and a coder.
+Gives  (keys, codes); notes on columns and categories that differ from training; which rows could not be read.
+Skips  writing: `data.codefiles` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet
+
+from ..data.load import suffix_of
+from ..data.rows import rows_of, take
+from ..data.schema import Columns
+from ..data.streaming import readable, stream
+from ..data.textfiles import Lines
+from ..errors import DataError
+from .coder import Coder
+
+BATCH_BYTES = 64 << 20
+MOST_ROWS = 4096
+
+
+class Coding:
+    """The codes of a source: iterate it once for (keys, codes (rows, units) float32).
+
+    coder    what makes the codes
+    source   whatever `data.stream` reads
+
+    rows     how many rows have come so far
+    skipped  (key, reason) of rows that could not be read: their codes are NaN
+    notes    what differs from training; complete after the last batch
+    errors   DataError while iterating: a column of another type, another shape, a damaged file, no rows
+    """
+
+    def __init__(self, coder: Coder, source: Any) -> None:
+        self.coder, self.source = coder, source
+        self.rows = 0
+        self._stream = stream(source, coder.schema_, batch_rows(coder))
+        self._broken: set[int] = set()
+        self._absent: set[str] = set()
+        self._new: list[str] = []
+        self._unseen: dict[str, int] = {}
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        self._look()
+        for keys, x in self._stream:
+            count = rows_of(x)
+            good = readable(x)
+            good[[row - self.rows for row in self._broken if 0 <= row - self.rows < count]] = False
+            codes = np.full((count, self.coder._n_features_out), np.nan, np.float32)
+            if good.any():
+                some = x if good.all() else take(x, good)
+                encoded = self.coder.schema_.encode(some)
+                self._note(some, encoded)
+                codes[good] = self.coder.encode_samples(encoded)
+            self.rows += count
+            yield keys, codes
+        if not self.rows:
+            raise DataError(f"{self.source} has no rows", "give at least one")
+
+    @property
+    def skipped(self) -> list[tuple[Any, str]]:
+        """(key, reason) of the rows that could not be read."""
+        return self._stream.skipped
+
+    @property
+    def notes(self) -> list[str]:
+        """What differed from training, in words."""
+        notes = [f"column {name!r} is not there and counts as missing" for name in sorted(self._absent)]
+        notes += [f"column {name!r} is new and was passed over" for name in self._new]
+        for name, count in self._unseen.items():
+            notes.append(f"column {name!r} holds an unseen category in {count:,} of {self.rows:,} rows")
+        return notes
+
+    def _look(self) -> None:
+        """Read the names of a table's columns, and where its lines are broken: a batch does not tell."""
+        path = Path(self.source) if isinstance(self.source, str | Path) else None
+        if path is None or not path.is_file() or self.coder.schema_.kind != "table":
+            return
+        names: list[str] = []
+        if suffix_of(path) in (".csv", ".tsv"):
+            lines = Lines(path)
+            for _ in lines:
+                pass
+            names = lines.names
+            self._broken = {row for row, _ in lines.skipped}
+        elif suffix_of(path) == ".parquet":
+            try:
+                names = pyarrow.parquet.read_schema(path).names
+            except (pyarrow.ArrowException, OSError):
+                return  # the stream says what is wrong with it
+        known = {column.name for column in self.coder.schema_.columns}
+        self._new = [name for name in dict.fromkeys(names) if name.strip() not in known]
+
+    def _note(self, x: Any, encoded: np.ndarray) -> None:
+        if not isinstance(x, Columns):
+            return
+        schema = self.coder.schema_
+        self._absent |= {c.name for c in schema.columns if c.labels() and c.name not in x.names}
+        for block in schema.layout:
+            if block.kind == "category":  # the last two of its columns are unknown and missing
+                count = int(encoded[:, block.stop - 2].sum())
+                if count:
+                    self._unseen[block.name] = self._unseen.get(block.name, 0) + count
+
+
+def batch_rows(coder: Coder) -> int:
+    """Rows of one batch: whole blocks of the coder, so that codes have the bits `transform` gives; about 64 MB."""
+    fitting = BATCH_BYTES // (4 * max(1, coder.schema_.features))
+    return int(np.clip(fitting // 256 * 256, 256, MOST_ROWS))

@@ -1,0 +1,41 @@
+"""The table of a finished study, for a terminal.
+
+Reads  results.parquet and the verdict of a study's folder.
+Gives  columns, rows and the winner's row, as `report.table_text` takes them.
+Skips  the study itself: a study that was complete already prints the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from ..report import interval
+from .rivals import TITLES
+
+COST = {"size_mb": "MB", "latency_ms": "ms at 1", "batch_ms_per_row": "ms in batch", "train_seconds": "fit s"}
+
+
+def study_table(folder: Path, verdict: Mapping[str, Any]) -> tuple[list[str], list[list[Any]], int | None]:
+    """The rivals, best first, with score, labels saved and cost; chance last."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in pq.read_table(folder / "results.parquet").to_pylist():
+        found.setdefault(row["rival"], {})[row["metric"]] = row
+    scored = verdict["task"] is not None
+    first = "linear_area" if scored else "fidelity"
+    order = sorted((name for name in found if first in found[name]), key=lambda name: -found[name][first]["value"])
+    counts = [f"linear@{count}" for count in verdict["counts"]] if scored else []
+    rest = {**({"labels_saved": "labels saved"} if scored else {}), **COST}
+    columns = ["rival", "area" if scored else "fidelity", *[f"@{one.split('@')[1]}" for one in counts], *rest.values()]
+    rows: list[list[Any]] = []
+    for name in order:
+        one = found[name]
+        head = one[first]
+        score = (interval(head["value"], head["low"], head["high"]), head["value"])
+        rows.append([TITLES.get(name, name), score, *[one.get(key, {}).get("value") for key in (*counts, *rest)]])
+    if scored:
+        rows.append(["chance", verdict["chance"], *[verdict["chance"] for _ in counts]])
+    return columns, rows, order.index(verdict["winner"]) if verdict["winner"] in order else None

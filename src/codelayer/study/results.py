@@ -1,0 +1,121 @@
+"""The files of a study's folder: results.parquet, codes.parquet, bundle/.
+
+Reads  findings.
+Gives  files, each written whole or not at all.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..bundle import write_atomic
+from ..learn.coder import Coder
+from ..learn.heads import Head, Headed
+from ..measure.curves import label_efficiency
+from ..measure.draws import labelled
+from ..measure.probes import linear_probe
+from .findings import Findings
+
+
+def save_bundle(found: Findings, coder: Coder) -> None:
+    """The best code with its linear head, fitted on all labelled train rows."""
+    parts = found.parts
+    facts = {"study": {"winner": found.choice.winner, "best_code": found.race.best_code, "data": parts.data.name}}
+    path = found.folder / "bundle"
+    if parts.task is None:
+        coder.save(path, facts)
+        return
+    y = parts.known_labels("train")
+    known = labelled(y)
+    codes = coder.transform(parts.rows("train"))
+    truth = y[known].astype(float) if parts.task == "number" else y[known]
+    probe = linear_probe(codes, parts.task).fit(codes[known], truth)
+    Headed(coder, Head.from_probe(probe, parts.task)).save(path, facts)
+
+
+def save_codes(found: Findings, coder: Coder) -> None:
+    """codes.parquet: key and one column per unit, one row per row of the data."""
+    data = found.study._load(found.study.data)
+    codes = coder.transform(data.x)
+    columns = {"key": pa.array([str(key) for key in data.keys])}
+    columns |= {f"unit{i}": pa.array(codes[:, i]) for i in range(codes.shape[1])}
+    _write(pa.table(columns), found.folder / "codes.parquet")
+
+
+def result_rows(found: Findings) -> list[dict[str, Any]]:
+    """The long table: rival, metric, value, low, high, n, chance, seconds."""
+    race = found.race
+    n = len(found.parts.report)
+    rows: list[dict[str, Any]] = []
+
+    def add(
+        rival: str,
+        metric: str,
+        value: Any,
+        low: Any = None,
+        high: Any = None,
+        size: int = n,
+        chance: Any = None,
+        seconds: Any = None,
+    ) -> None:
+        rows.append(
+            {
+                "rival": rival,
+                "metric": metric,
+                "value": value,
+                "low": low,
+                "high": high,
+                "n": size,
+                "chance": chance,
+                "seconds": seconds,
+            }
+        )
+
+    for probe, curves in race.reported.items():
+        for name, curve in curves.items():
+            area = (found.areas if probe == "linear" else found.knn_areas)[name]
+            add(name, f"{probe}_area", area.value, area.low, area.high, chance=found.chance)
+            bands = found.bands[name] if probe == "linear" else [(v, None, None) for v in curve.mean]
+            for count, band in zip(curve.counts, bands, strict=True):
+                add(name, f"{probe}@{count}", *band, chance=found.chance)
+            if curve.aucs is not None:
+                for count, value in zip(curve.counts, curve.aucs.mean(0), strict=True):
+                    add(name, f"{probe}_auc@{count}", float(value), chance=0.5)
+            if probe == "linear" and name != "raw":
+                saved = label_efficiency(race.reported["linear"]["raw"].mean, curve.mean, curve.counts)
+                add(name, "labels_saved", saved.get("ratio"), chance=1.0)
+    for name, values in race.fidelity.items():
+        add(name, "fidelity", float(values.mean()), size=len(found.parts.choose), chance=0.5)
+    for name, metrics in race.metrics.items():
+        for one in metrics:
+            add(name, one["metric"], one["value"], one["low"], one["high"], one["n"], one["chance"], one["seconds"])
+    for name, cost in race.latency.items():
+        add(name, "latency_ms", cost["latency_ms"], None, cost["latency_ms_p90"], cost["calls"])
+        add(name, "batch_ms_per_row", cost["batch_ms_per_row"], None, cost["batch_ms_per_row_p90"], cost["calls"])
+    for name, size in race.size.items():
+        add(name, "size_mb", size / 1e6)
+    for name, seconds in race.seconds.items():
+        add(name, "train_seconds", seconds, seconds=seconds)
+    return rows
+
+
+def save_results(found: Findings) -> None:
+    """results.parquet."""
+    kinds = {"rival": pa.string(), "metric": pa.string(), "n": pa.int64()}
+    schema = pa.schema(
+        [
+            (name, kinds.get(name, pa.float64()))
+            for name in ("rival", "metric", "value", "low", "high", "n", "chance", "seconds")
+        ]
+    )
+    _write(pa.Table.from_pylist(found.rows, schema), found.folder / "results.parquet")
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    write_atomic(path, sink.getvalue().to_pybytes())
