@@ -9,7 +9,9 @@ OUT ?= study-digits
 PYTEST ?= -n 2
 
 BIN = $(VENV)/bin
-PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# one thread per process: several processes with several threads each would only wait for one another
+TESTS = OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST)
+PIP = $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 
 .PHONY: study test docs lint
 .DELETE_ON_ERROR:
@@ -18,15 +20,14 @@ study: $(VENV)/.installed
 	$(BIN)/codelayer study digits --quick --out $(OUT)
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest $(PYTEST) --ignore=tests/docs
+	$(TESTS) --ignore=tests/docs
 
 # every command and snippet of README.md and docs/
 docs: $(VENV)/.installed-test
-	$(BIN)/python -m pytest $(PYTEST) tests/docs
+	$(TESTS) tests/docs
 
 lint: $(VENV)/.installed-dev
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
+	$(BIN)/ruff check src tests benchmarks docs
 	$(BIN)/ty check src
 
 $(VENV)/pyvenv.cfg:

@@ -19,6 +19,8 @@ from codelayer.measure import FAMILIES, METRICS
 from codelayer.registry import PARTS
 
 PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+BARE = (inspect.Parameter.empty, None, False, ())
+SLOTS = ("corruption", "bottleneck", "loss", "penalty", "constraint", "view", "transform", "net")
 OPTION = re.compile(r"^(\w+(?:, \w+)*) {2,}(\S.*)$")
 
 
@@ -81,7 +83,9 @@ def terms(slot: str) -> Callable[[], str]:
 
 def recipes() -> str:
     """Every recipe with the sentence and the net it stands for."""
-    return table(["recipe", "objective", "net"], ([code(n), code(text), code(net)] for n, (text, net) in RECIPES.items()))
+    return table(
+        ["recipe", "objective", "net"], ([code(n), code(text), code(net)] for n, (text, net) in RECIPES.items())
+    )
 
 
 def metrics() -> str:
@@ -126,8 +130,7 @@ def command(name: str) -> Callable[[], str]:
         for option, parameter in inspect.signature(function).parameters.items():
             typed = option.strip("_").replace("_", "-")
             positional = parameter.kind is not inspect.Parameter.KEYWORD_ONLY
-            bare = parameter.default is inspect.Parameter.empty or parameter.default in (None, ()) or parameter.default is False
-            default = "" if bare else code(str(parameter.default))
+            default = "" if any(parameter.default is one for one in BARE) else code(str(parameter.default))
             rows.append([code(typed.upper() if positional else f"--{typed}"), default, told[option]])
         return table(["argument", "default", "meaning"], rows)
 
@@ -135,7 +138,7 @@ def command(name: str) -> Callable[[], str]:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    **{slot: terms(slot) for slot in ("corruption", "bottleneck", "loss", "penalty", "constraint", "view", "transform", "net")},
+    **{slot: terms(slot) for slot in SLOTS},
     "recipes": recipes,
     "metrics": metrics,
     "estimator": estimator,

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from .learn.autoencoder import Autoencoder
     from .learn.baselines import KMeansFeatures, Pca, RandomProjection, RawFeatures
     from .learn.heads import Head, Headed
-    from .learn.loop import train
     from .learn.saved import load
     from .objective import RECIPES, Objective
     from .study import Study
@@ -47,7 +46,29 @@ _HOMES = {
     "split": "data.splits",
 }
 
-__all__ = [*sorted(_HOMES), "measure"]
+__all__ = [
+    "Autoencoder",
+    "BundleError",
+    "CodelayerError",
+    "Data",
+    "DataError",
+    "Head",
+    "Headed",
+    "KMeansFeatures",
+    "Objective",
+    "Pca",
+    "RECIPES",
+    "RandomProjection",
+    "RawFeatures",
+    "RunError",
+    "Schema",
+    "SentenceError",
+    "Study",
+    "Table",
+    "load",
+    "measure",
+    "split",
+]
 
 
 def __getattr__(name: str) -> Any:

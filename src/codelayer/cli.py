@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import inspect
+import io
 import os
 import re
 import sys
@@ -41,7 +42,7 @@ def make_app() -> typer.Typer:
     app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
     app.callback(invoke_without_command=True)(_whole)
     for function in commands.COMMANDS:
-        app.command(function.__name__)(_parser_of(function))
+        app.command(_name(function))(_parser_of(function))
     return app
 
 
@@ -90,23 +91,27 @@ def _parser_of(function: Callable[..., None]) -> Callable[..., Chosen]:
         _as_typer(one, hints[one.name], helps.get(one.name, ""))
         for one in inspect.signature(function).parameters.values()
     ]
-    chosen.__name__, chosen.__doc__ = function.__name__, text
-    chosen.__annotations__ = {one.name: one.annotation for one in parameters}
-    chosen.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    return chosen
+    parser: Any = chosen
+    parser.__name__, parser.__doc__ = _name(function), text
+    parser.__annotations__ = {one.name: one.annotation for one in parameters}
+    parser.__signature__ = inspect.Signature(parameters)
+    return parser
 
 
 def _as_typer(parameter: inspect.Parameter, hint: Any, told: str) -> inspect.Parameter:
-    option = parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    default = parameter.default
+    default: Any = ... if parameter.default is inspect.Parameter.empty else parameter.default
     if isinstance(default, tuple):
         default = list(default)
-    flag = f"--{parameter.name.strip('_').replace('_', '-')}"
-    # "--list" alone: typer would add "--no-list"
-    about: Any = typer.Option(flag, help=told) if option else typer.Argument(help=told, metavar=parameter.name.upper())
-    return parameter.replace(
-        annotation=Annotated[_plain_type(hint), about], default=default, kind=inspect.Parameter.KEYWORD_ONLY
-    )
+    if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+        flag = f"--{parameter.name.strip('_').replace('_', '-')}"
+        about = typer.Option(default, flag, help=told)
+    else:
+        about = typer.Argument(default, help=told, metavar=parameter.name.upper())
+    return parameter.replace(annotation=_plain_type(hint), default=about, kind=inspect.Parameter.KEYWORD_ONLY)
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return str(getattr(function, "__name__", ""))
 
 
 def _plain_type(hint: Any) -> Any:
@@ -128,11 +133,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = DEBUG in options
     words = [word for i, word in enumerate(words) if not (word == DEBUG and i < len(options))]
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a line is seen when it is printed, whatever characters are in it
+        if isinstance(stream, io.TextIOWrapper):  # a line is seen when it is printed, whatever characters are in it
             stream.reconfigure(line_buffering=True, errors="backslashreplace")
     with warnings.catch_warnings():
         if not debug:
-            warnings.showwarning = _note
+            vars(warnings)["showwarning"] = _note
         try:
             status = _run(words)
             sys.stdout.flush()
@@ -166,10 +171,10 @@ def _told(error: BaseException) -> tuple[int, str]:
     if isinstance(error, CodelayerError):
         full = isinstance(cause, OSError) and cause.errno in FULL
         return FAILED if full else WRONG_USE, f"error: {error}"
-    if hasattr(error, "format_message"):  # what typer says about the words themselves
+    words = getattr(error, "format_message", None)
+    if words is not None:  # what typer says about the words themselves
         context = getattr(error, "ctx", None)
-        path = context.command_path if context is not None else "codelayer"
-        return WRONG_USE, f"error: {error.format_message()}\n  see {path} --help"
+        return WRONG_USE, f"error: {words()}\n  see {context.command_path if context else 'codelayer'} --help"
     if isinstance(error, MemoryError) or any(text in str(error).lower() for text in SHORT_OF_MEMORY):
         return FAILED, "error: there is not enough memory for this\n  give fewer rows or columns, or fewer --workers"
     if type(error).__name__ == "TerminatedWorkerError":

@@ -11,6 +11,7 @@ Everything heavy is imported inside the functions, so that help is instant.
 from __future__ import annotations
 
 import shlex
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def study(
     seed: int = 0,
     workers: int | None = None,
 ) -> None:
-    """Which representation should I use? Race many codes on your data, side by side.
+    """Race many codes on your data: which should you use?
 
     Try it: codelayer study digits. Given again with the same --out it continues a study that was stopped.
 
@@ -92,8 +93,7 @@ def study(
     try:
         verdict = asked.run()
     except KeyboardInterrupt:
-        kept = "what was fitted is kept; give the same command again to continue"
-        raise KeyboardInterrupt(f"the study was stopped: {kept}") from None
+        raise KeyboardInterrupt("what was fitted is kept; give the same command again to continue") from None
     # without --out the folder is named by the data, which only the study has read; its command line holds it
     folder = Path(out) if out is not None else Path(shlex.split(verdict["command"])[2]).parent
     columns, rows, winner = study_table(folder, verdict)
@@ -137,43 +137,49 @@ def learn(
     """
     from .data import load_data, rows_of
     from .learn.autoencoder import Autoencoder
-    from .learn.run import STATE
+    from .learn.settings import check_options
+    from .objective import expand, parse_objective
     from .report import Progress, number
 
-    _check_run(out, checkpoint_seconds)
+    _check_run(out, seed, checkpoint_seconds)
+    coder = Autoencoder(code_size, objective, net, _whole(epochs), random_state=seed, run=out)
+    check_options(coder.get_params())
+    parse_objective(expand(objective))
     source = load_data(data, drop=tuple(drop))
     _say_all(source.notes)
-    coder = Autoencoder(code_size, objective, net, _whole(epochs), random_state=seed, run=out)
-    state = Path(out) / STATE
-    was_done, was_begun = (Path(out) / "bundle.json").exists() and not state.exists(), (state / "training").exists()
-    rows = rows_of(source.x)
-    last = None
-    progress = Progress("learn", unit="epochs")
+    folder, rows = Path(out), rows_of(source.x)
+    was_done, was_begun = _is_done(folder), _is_begun(folder)
+    print(f"{source.name}: {rows:,} rows; {expand(objective)}; code of {code_size} units")
+    progress, last = Progress("learn", unit="epochs"), None
     try:
-        for epoch in coder.fit_epochs(source.x, checkpoint_seconds):
-            if last is None:
-                progress.total = coder.settings(rows - int(rows * coder.validation))["epochs"]
-                progress.start = epoch.number - 1
-                if was_begun:
-                    print(f"continuing the run in {out} after epoch {progress.start}")
-            last = epoch
-            held_out = "" if epoch.validation is None else f", held out {number(epoch.validation)}"
-            progress.update(epoch.number, f"loss {number(epoch.loss)}{held_out}")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*units are dead")  # they are told below
+            for epoch in coder.fit_epochs(source.x, checkpoint_seconds):
+                if last is None:
+                    progress.total = coder.settings(rows - int(rows * coder.validation))["epochs"]
+                    progress.start = epoch.number - 1
+                    if was_begun:
+                        print(f"continuing the run in {out} after epoch {progress.start}")
+                last = epoch
+                held_out = "" if epoch.validation is None else f", held out {number(epoch.validation)}"
+                progress.update(epoch.number, f"loss {number(epoch.loss)}{held_out}")
+        if last is not None:
+            progress.close()
     except KeyboardInterrupt:
-        kept = "what was learned is kept in" if (state / "training").exists() else "nothing was learned yet in"
+        progress.close(finished=False)
+        kept = "what was learned is kept in" if _is_begun(folder) else "nothing was learned yet in"
         raise KeyboardInterrupt(f"{kept} {out}; give the same command again to continue") from None
-    finally:
-        progress.close(finished=last is not None)
     if was_done:
         print(f"{out} is complete: there was nothing left to do")
     _tell_learned(coder, source.x, out, last)
-    print(f"next:  {_line('codelayer encode', out, data, '--out codes.npy')}")
+    print(f"next:    codelayer encode {shlex.quote(out)} {shlex.quote(data)} --out codes.npy")
 
 
 def encode(bundle: str, data: str, *, out: str) -> None:
-    """Turn rows into codes: one row out for each row in, in order, however many there are.
+    """Turn rows into codes, however many rows there are.
 
-    A row that cannot be read gets NaN and a line in skipped.csv beside the output.
+    One row comes out for each row in, in order. A row that cannot be read gets NaN, and a line in skipped.csv
+    beside the output.
 
     bundle: what learn or study saved
     data: a file, folder or name of the kind the bundle was learned on
@@ -184,11 +190,11 @@ def encode(bundle: str, data: str, *, out: str) -> None:
     coder = _coder(bundle)
     with _progress("encode") as progress:
         done = encode_file(coder, data, out, progress.update)
-    _tell_written(done, f"{done.rows:,} rows of {coder._n_features_out} units in {out}")
+    _tell_written(done, out, f" of {coder._n_features_out} units")
 
 
 def decode(bundle: str, codes: str, *, out: str) -> None:
-    """Turn codes back into rows of the kind and units of the data.
+    """Turn codes back into rows, in the units of the data.
 
     bundle: what made the codes
     codes: a .npy, .npz, .parquet or .csv file of codes
@@ -197,11 +203,11 @@ def decode(bundle: str, codes: str, *, out: str) -> None:
     from .learn.files import decode_file
 
     done = decode_file(_coder(bundle), codes, out)
-    _tell_written(done, f"{done.rows:,} rows in {out}")
+    _tell_written(done, out)
 
 
 def predict(bundle: str, data: str, *, out: str) -> None:
-    """Predict the label of every row, with a probability per class, or a number.
+    """Predict labels with their probabilities, or numbers.
 
     bundle: what study --label saved: a code with its head
     data: a file, folder or name of the kind the bundle was learned on
@@ -211,12 +217,12 @@ def predict(bundle: str, data: str, *, out: str) -> None:
     from .learn.heads import Headed
     from .learn.saved import load
 
-    model = load(bundle)
+    model = load(_bundle_in(bundle))
     if not isinstance(model, Headed):
-        raise DataError(f"{bundle} has a code but no head, so that it cannot predict", "codelayer study --label makes one")
+        raise DataError(f"{bundle} has no head, so that it cannot predict", "codelayer study --label makes one")
     with _progress("predict") as progress:
         done = predict_file(model, data, out, progress.update)
-    _tell_written(done, f"{done.rows:,} rows in {out}")
+    _tell_written(done, out)
 
 
 def measure(
@@ -229,7 +235,9 @@ def measure(
     seed: int = 0,
     list_: bool = False,
 ) -> None:
-    """Measure codes from anywhere, beside chance, raw features and a PCA of equal width.
+    """Measure codes from anywhere, beside chance and rivals.
+
+    The rivals are the raw features and a PCA of equal width. It writes card.json and card.html.
 
     codes: a .npy, .npz, .parquet or .csv file of codes, one row per sample
     labels: a file of labels, row for row; or a column (in an .npz an array) of --x
@@ -246,31 +254,16 @@ def measure(
         return
     if codes is None or out is None:
         absent = "a file of codes" if codes is None else "--out FOLDER"
-        raise DataError(f"measure needs {absent}", "codelayer measure codes.npy --out card, or codelayer measure --list")
-    if task not in (None, "class", "number"):
-        raise DataError(f"task={task!r} is not known", "it is class or number")
-    import json
+        raise DataError(f"measure needs {absent}", "for example: codelayer measure codes.npy --out card")
+    from .study.cardpage import card_cells, card_of_files, save_card
 
-    from .bundle import plain, write_atomic
-    from .measure import card
-    from .study.cardpage import card_cells, write_card
-
-    folder = Path(out)
-    if folder.is_file():
-        raise RunError(f"{out} is a file, not a folder", "choose another --out")
-    given, notes = _to_measure(codes, labels, x)
-    _say_all(notes)
-    found = card(**given, task=task, seed=seed)
-    found["codes"] = codes
-    found["notes"] = [*notes, *found["notes"]]
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / "card.json", json.dumps(plain(found), indent=2, ensure_ascii=False).encode())
-    write_card(found, folder / "card.html", Path(codes).name)
-    _say_all(found["notes"][len(notes) :])
+    found = card_of_files(codes, labels, x, task, seed)
+    page = save_card(found, out)
+    _say_all(found["notes"])
     print(table_text(*card_cells(found)))
     for one in found["not_measured"]:
         print(f"not measured: {one['name']}: {one['why'].splitlines()[0]}")
-    print(f"\ncard: {folder / 'card.html'} and {folder / 'card.json'}")
+    print(f"\ncard: {page} and {page.with_suffix('.json')}")
 
 
 def info(bundle: str) -> None:
@@ -280,7 +273,7 @@ def info(bundle: str) -> None:
     """
     from .learn.facts import bundle_facts
 
-    facts = bundle_facts(Path(bundle))
+    facts = bundle_facts(_bundle_in(bundle))
     wide = max(len(name) for name, _ in facts)
     for name, value in facts:
         print(f"{name:<{wide}}  {value}")
@@ -289,11 +282,26 @@ def info(bundle: str) -> None:
 # --- parts of commands ----------------------------------------------------------------------------------------------
 
 
-def _check_run(out: str, checkpoint_seconds: float) -> None:
+def _check_run(out: str, seed: int, checkpoint_seconds: float) -> None:
+    if seed < 0:
+        raise DataError(f"seed={seed} is not possible", "it is a whole number, at least 0")
     if Path(out).suffix.lower() == ".zip":
         raise RunError(f"{out} would be a file, and a run is a folder", "choose another --out")
     if not checkpoint_seconds > 0:
         raise DataError(f"checkpoint_seconds={checkpoint_seconds:g} is not possible", "give a number above 0")
+
+
+def _is_done(run: Path) -> bool:
+    from .bundle import ABOUT
+    from .learn.run import STATE
+
+    return (run / ABOUT).exists() and not (run / STATE).exists()
+
+
+def _is_begun(run: Path) -> bool:
+    from .learn.run import STATE
+
+    return any((run / STATE).glob("training*"))
 
 
 def _whole(epochs: int | str) -> int | str:
@@ -310,18 +318,21 @@ def _tell_learned(coder: Any, x: Any, out: str, last: Any) -> None:
     from .bundle import size_bytes
     from .data import rows_of, take
     from .learn.dead import remedy
+    from .learn.settings import held_out
     from .report import number
     from .report.terminal import duration
 
+    _say_all(coder.schema_.notes)
     record, n = coder.record_, rows_of(x)
     epochs = max(int(record["epochs_run"]), 0 if last is None else last.number)
     print(f"learned: {record['objective']} on {record['net']}, {epochs} epochs in {duration(record['seconds'])}")
-    rows = np.unique(np.linspace(0, n - 1, min(n, VARIANCE_ROWS)).astype(int))
+    held = held_out(n, coder.validation, record["seed"])[1]
+    rows = (held if len(held) else np.arange(n))[:VARIANCE_ROWS]
     kept = coder.score(take(x, rows))
-    print(f"keeps:   {number(kept)} of the variance of {'the' if len(rows) == n else 'a sample of'} {len(rows):,} rows")
+    print(f"keeps:   {number(kept)} of the variance of {len(rows):,} {'held-out ' if len(held) else ''}rows")
     dead = int(record["dead_units"])
     advice = f"; {remedy(coder.model_.objective)}" if dead else ""
-    print(f"dead:    {dead} of {coder.code_size} units never vary{advice}" if dead else "dead:    none of the units")
+    print(f"dead:    {dead or 'none'} of the {coder.code_size} units{advice}")
     print(f"saved:   {out} ({number(size_bytes(out) / 1e6)} MB)")
 
 
@@ -330,8 +341,16 @@ def _coder(bundle: str) -> Any:
     from .learn.heads import Headed
     from .learn.saved import load
 
-    found = load(bundle)
+    found = load(_bundle_in(bundle))
     return found.code if isinstance(found, Headed) else found
+
+
+def _bundle_in(path: str) -> Path:
+    """The bundle itself, where the folder of a study was given."""
+    from .bundle import ABOUT
+
+    inside = Path(path) / "bundle"
+    return inside if (inside / ABOUT).exists() and not (Path(path) / ABOUT).exists() else Path(path)
 
 
 def _progress(task: str) -> Any:
@@ -340,43 +359,13 @@ def _progress(task: str) -> Any:
     return Progress(task, unit="rows")
 
 
-def _tell_written(done: Any, what: str) -> None:
-    print(what)
+def _tell_written(done: Any, out: str, what: str = "") -> None:
+    print(f"{done.rows:,} {'row' if done.rows == 1 else 'rows'}{what} in {out}")
     _say_all(done.notes)
     if done.listed is not None:
         key, reason = done.skipped[0]
-        told = f"{len(done.skipped):,} rows could not be read and are empty, the first {key} ({reason})"
-        _say_all([f"{told}: see {done.listed}"])
-
-
-def _to_measure(codes: str, labels: str | None, x: str | None) -> tuple[dict[str, Any], list[str]]:
-    """Codes, labels and encoded x for a card, without the rows whose code is NaN; and notes."""
-    import numpy as np
-
-    from .data import Schema, load_data, rows_of
-    from .data.codefiles import read_codes
-    from .data.labels import as_labels, read_labels
-
-    _, values = read_codes(codes)
-    good = ~np.isnan(values).any(axis=1)
-    notes = [f"{(~good).sum():,} rows have no code (NaN) and are left out"] if not good.all() else []
-    given: dict[str, Any] = {"codes": values[good]}
-    if x is None:
-        if labels is not None:
-            known, told = as_labels(read_labels(Path(labels), len(values)), len(values))
-            notes += told
-            given["labels"] = None if known is None else known[good]
-        return given, notes
-    data = load_data(x, label=labels)
-    notes += data.notes
-    rows = rows_of(data.x)
-    if rows not in (len(values), int(good.sum())):
-        raise DataError(f"{codes} has {len(values)} rows, {x} has {rows}", "row i of each must be the same sample")
-    if rows == len(values) and not good.all():
-        data = data.take(np.flatnonzero(good))
-    schema = Schema.fit(data.x)
-    notes += schema.notes
-    return given | {"x": schema.encode(data.x), "labels": data.labels}, notes
+        count = "1 row" if len(done.skipped) == 1 else f"{len(done.skipped):,} rows"
+        _say_all([f"{count} without a result, first {key} ({reason}): see {done.listed}"])
 
 
 def _print_metrics() -> None:
@@ -388,11 +377,6 @@ def _print_metrics() -> None:
     for names in (("metric", "needs", "worst", "best", "asks"), ("metric", "chance", "interval", "do not trust")):
         print(table_text(names, [[row[place[name]] for name in names] for row in rows]))
         print()
-
-
-def _line(*words: str) -> str:
-    """A line to paste: the first and last words as they are, the others quoted for a shell."""
-    return " ".join([words[0], *(shlex.quote(word) for word in words[1:-1]), words[-1]])
 
 
 def _say_all(notes: Iterable[str]) -> None:

@@ -14,8 +14,8 @@ import ast
 import dataclasses
 import math
 import types
-import warnings
 import typing
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -32,9 +32,10 @@ def part(slot: str, name: str = "") -> Callable[[T], T]:
     """Register a frozen dataclass under its slot; its name is the class name in snake case."""
 
     def register(cls: T) -> T:
-        cls.slot = slot
-        cls.name = name or _snake(cls.__name__)
-        PARTS.setdefault(slot, {})[cls.name] = cls
+        named: Any = cls
+        named.slot = slot
+        named.name = name or _snake(cls.__name__)
+        PARTS.setdefault(slot, {})[named.name] = cls
         return cls
 
     return register
@@ -45,7 +46,7 @@ def names(*slots: str) -> list[str]:
     return sorted({name for slot in (slots or _terms_slots()) for name in PARTS.get(slot, {})})
 
 
-def find(name: str, *slots: str) -> type:
+def find(name: str, *slots: str) -> Any:
     """The class registered as `name` in one of the slots.
 
     errors  SentenceError with the closest known name
@@ -117,7 +118,8 @@ def _build(node: ast.expr, text: str, slots: tuple[str, ...]) -> Any:
         node = ast.Call(func=node, args=[], keywords=[])
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
         raise SentenceError(
-            f"{quoted(ast.unparse(node))} in {quoted(text)} is not a term", "only names with literal arguments are read, joined by +"
+            f"{quoted(ast.unparse(node))} in {quoted(text)} is not a term",
+            "only names with literal arguments are read, joined by +",
         )
     cls = find(node.func.id, *slots)
     args = [_value(arg, text) for arg in node.args]
@@ -125,7 +127,7 @@ def _build(node: ast.expr, text: str, slots: tuple[str, ...]) -> Any:
         raise SentenceError(f"{quoted(text)} has a ** argument", "write each option by its name")
     options = {str(word.arg): _value(word.value, text) for word in node.keywords}
     if len(options) < len(node.keywords):
-        raise SentenceError(f"{cls.name}() was given an option twice in {quoted(text)}", "give it once")  # type: ignore[attr-defined]
+        raise SentenceError(f"{cls.name}() was given an option twice in {quoted(text)}", "give it once")
     return construct(cls, args, options)
 
 
@@ -147,7 +149,7 @@ def _value(node: ast.expr, text: str) -> Any:
 
 def _number(node: ast.expr) -> int | float | None:
     """A number, its negative, or a fraction of numbers; None for anything else."""
-    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
         return node.value if abs(node.value) <= MAX_NUMBER else math.inf
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         inner = _number(node.operand)
@@ -158,7 +160,7 @@ def _number(node: ast.expr) -> int | float | None:
     return None
 
 
-def construct(cls: type, args: list[Any], options: dict[str, Any]) -> Any:
+def construct(cls: Any, args: list[Any], options: dict[str, Any]) -> Any:
     """Make one part from its arguments, checked against the field types.
 
     errors  SentenceError naming the option, the value and what is allowed
@@ -171,22 +173,22 @@ def construct(cls: type, args: list[Any], options: dict[str, Any]) -> Any:
             values[fields[0]] = tuple(args)
     elif len(args) > len(fields):
         takes = ", ".join(fields) or "no argument"
-        raise SentenceError(f"{cls.name}() was given {len(args)} arguments", f"it takes {takes}")  # type: ignore[attr-defined]
+        raise SentenceError(f"{cls.name}() was given {len(args)} arguments", f"it takes {takes}")
     else:
         values = dict(zip(fields, args, strict=False))
     for option, value in options.items():
         if option not in fields:
             raise SentenceError(
-                f"{cls.name}() has no option {option!r}{did_you_mean(option, fields)}",  # type: ignore[attr-defined]
+                f"{cls.name}() has no option {option!r}{did_you_mean(option, fields)}",
                 f"its options: {', '.join(fields) or 'none'}",
             )
         if option in values:
-            raise SentenceError(f"{cls.name}() was given {option!r} twice", "give it once")  # type: ignore[attr-defined]
+            raise SentenceError(f"{cls.name}() was given {option!r} twice", "give it once")
         values[option] = value
     for option, value in values.items():
         if not _fits(value, hints[option]):
             raise SentenceError(
-                f"{cls.name}({option}={quoted(value)}) is not possible",  # type: ignore[attr-defined]
+                f"{cls.name}({option}={quoted(value)}) is not possible",
                 f"{option} is {_words(hints[option])}",
             )
         if hints[option] is float:
@@ -199,7 +201,7 @@ def construct(cls: type, args: list[Any], options: dict[str, Any]) -> Any:
         and field.default_factory is dataclasses.MISSING
     ]
     if missing:
-        raise SentenceError(f"{cls.name}() needs {missing[0]}", f"its options: {', '.join(fields)}")  # type: ignore[attr-defined]
+        raise SentenceError(f"{cls.name}() needs {missing[0]}", f"its options: {', '.join(fields)}")
     return cls(**values)
 
 
@@ -248,5 +250,3 @@ def _spell_one(one: Any) -> str:
 
 def _spell_value(value: Any) -> str:
     return _spell_one(value) if dataclasses.is_dataclass(value) else repr(value)
-
-

@@ -15,7 +15,17 @@ MACHINE = [SLASH + name + SLASH for name in ("work", "root", "home", "Users", "o
 SCRATCH = SLASH + "tmp" + SLASH
 HOSTS = ["pypi" + ".org", "download.pytorch" + ".org", "pythonhosted" + ".org", "conda.anaconda" + ".org"]
 INDEXES = ["--index" + "-url", "--extra-index" + "-url", "--find" + "-links"]
-PASSED_OVER = {".git", ".venv", ".ci-work", "__pycache__", ".pytest_cache", ".ruff_cache", ".hypothesis", "dist", "build"}
+PASSED_OVER = {
+    ".git",
+    ".venv",
+    ".ci-work",
+    "__pycache__",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".hypothesis",
+    "dist",
+    "build",
+}
 
 
 def tree() -> list[Path]:

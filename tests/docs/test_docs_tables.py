@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from codelayer.objective import parse_objective
+from codelayer.objective import expand, parse_objective
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -38,4 +38,4 @@ def test_every_objective_in_the_readme_can_be_read():
     sentences = [s for row in re.findall(r"^\| .* \|$", section, re.MULTILINE) for s in re.findall(r"`([^`]+)`", row)]
     assert len(sentences) >= 8
     for sentence in sentences:
-        parse_objective(sentence)
+        parse_objective(expand(sentence))

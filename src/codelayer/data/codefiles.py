@@ -135,9 +135,13 @@ class _Growing:
         self.path = Path(path)
         if self.path.is_dir():
             raise DataError(f"{self.path} is a folder", "give the name of a file")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         self._new = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.tmp")
-        self._handle: IO[bytes] = self._new.open("xb")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._handle: IO[bytes] = self._new.open("xb")
+        except OSError as error:
+            problem = f"{self.path} cannot be written: {error.strerror or error}"
+            raise DataError(problem, "choose another place, or mend its permissions") from error
         self.rows = 0
 
     def __enter__(self) -> Self:
@@ -191,7 +195,9 @@ class SparseFile(_Growing):
         self.filled, self._units = 0, 0
         kinds = {"data": np.float32, "indices": np.int32, "indptr": np.int64}
         self._types = {name: np.dtype(kind) for name, kind in kinds.items()}
-        self._parts: dict[str, IO[bytes]] = {n: tempfile.TemporaryFile(dir=self.path.parent) for n in kinds}
+        self._parts: dict[str, IO[bytes]] = {}
+        for name in kinds:
+            self._parts[name] = tempfile.TemporaryFile(dir=self.path.parent)  # noqa: SIM115 (closed by _let_go)
         self._add("indptr", np.zeros(1))
 
     def write(self, rows: np.ndarray) -> None:

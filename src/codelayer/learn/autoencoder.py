@@ -170,14 +170,12 @@ class Autoencoder(Coder):
         training = Rows(rows, self.schema_, self._device())
         if first:
             self._build(training, seed_of(self.random_state))
-        settings = self.settings(training.length)
+        settings: dict[str, Any] = {**self.settings(training.length), "epochs": 1}
         position = Position()
         for _ in train(
             self.model_,
             training,
-            epochs=1,
-            batch_size=settings["batch_size"],
-            learning_rate=settings["learning_rate"],
+            **settings,
             seed=self._seed + 1 + len(self.history_),
             steady=True,
             position=position,
@@ -192,17 +190,13 @@ class Autoencoder(Coder):
         kept, held = held_out(rows_of(rows), self.validation, seed)
         training = Rows(take(rows, kept) if len(held) else rows, self.schema_, self._device())
         self._build(training, seed)
-        settings = self.settings(training.length)
         position = Position()
         loop = train(
             self.model_,
             training,
-            epochs=settings["epochs"],
-            batch_size=settings["batch_size"],
-            learning_rate=settings["learning_rate"],
+            **self.settings(training.length),
             seed=seed,
             held_out=Rows(take(rows, held), self.schema_, self._device()) if len(held) else None,
-            patience=settings["patience"],
             checkpoint=checkpoint,
             checkpoint_seconds=checkpoint_seconds,
             position=position,
@@ -249,6 +243,11 @@ class Autoencoder(Coder):
         x, _ = training.batch(torch.from_numpy(np.unique(sample)))
         encoded = x.cpu().numpy()
         codes = self.encode_samples(encoded)
+        if self.model_.objective.leaves_scale_open and len(codes) > 1:
+            spread = np.where(codes.std(0) > 1e-6, codes.std(0), 1.0).astype(np.float32)
+            device = self._device()
+            self.model_.standardise(torch.from_numpy(codes.mean(0)).to(device), torch.from_numpy(spread).to(device))
+            codes = self.encode_samples(encoded)
         self.dead_units_ = dead_units(codes)
         if self.model_.net.decoder is None:
             self.ridge_ = Ridge.fit(codes, encoded.reshape(len(encoded), -1))
@@ -379,13 +378,13 @@ class Autoencoder(Coder):
             raise BundleError(f"{found.path} does not hold an autoencoder ({reason})", "save it again") from None
         self.model_.to(self._device()).eval()
         if objective.loss is None:
-            self.ridge_ = Ridge.restored(found.tensors)
+            self.ridge_ = Ridge.restored(found.tensors, plan.code_size, plan.features)
         self.net_, self.objective_ = found.plan["net"], objective.text
-        self.record_ = dict(found.plan.get("record", {}))
-        self.history_ = list(self.record_.get("history", []))
-        self.train_seconds_ = float(self.record_.get("seconds", 0.0))
+        record: dict[str, Any] = dict(found.plan.get("record", {}))
+        self.record_, self.history_ = record, list(record.get("history", []))
+        self.train_seconds_ = float(record.get("seconds", 0.0))
         self.dead_units_ = np.asarray(found.tensors.get("dead_units", ()), np.int64)
-        self._n_features_out, self._seed = plan.code_size, int(self.record_.get("seed", 0))
+        self._n_features_out, self._seed = plan.code_size, int(record.get("seed", 0))
 
 
 def _is_plain(objective: Objective) -> bool:

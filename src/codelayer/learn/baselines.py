@@ -54,7 +54,7 @@ class _Baseline(Coder):
     def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         options = {name: value for name, value in self.get_params().items() if name != "random_state"}
         plan = {"options": options, "units": self._n_features_out}
-        return plan, {name: np.asarray(getattr(self, name)) for name in self.array_names}
+        return plan, {name: np.asarray(getattr(self, f"{name}_")) for name in self.array_names}
 
     @classmethod
     def from_bundle(cls, found: bundle.Bundle) -> Self:
@@ -67,10 +67,12 @@ class _Baseline(Coder):
         try:
             made._restore(found.plan, found.golden)
             for name in cls.array_names:
-                setattr(made, name, np.asarray(found.tensors[name], np.float32))
+                setattr(made, f"{name}_", np.asarray(found.tensors[name], np.float32))
             made._n_features_out = int(found.plan["units"])
             if made.schema_.features < 1_000_000:
-                made._encode_block(np.zeros((1, *made.schema_.shape), np.float32))
+                made_here = made._encode_block(np.zeros((1, *made.schema_.shape), np.float32)).shape[1]
+                if made_here != made._n_features_out:
+                    raise ValueError(f"its arrays make {made_here} units, not {made._n_features_out}")
         except (KeyError, ValueError, TypeError) as error:
             raise BundleError(f"{found.path} does not hold a {found.kind} ({error})", "save it again") from None
         return made
@@ -128,8 +130,8 @@ class Pca(_Baseline):
 
     Attributes
     ----------
-    components : (units, features) float32, orthonormal rows
-    mean : (features,) float32
+    components_ : (units, features) float32, orthonormal rows
+    mean_ : (features,) float32
     """
 
     kind_name = "pca"
@@ -150,18 +152,18 @@ class Pca(_Baseline):
         else:
             seed = int(check_random_state(self.random_state).randint(2**31 - 1))
             found = PCA(units, random_state=seed).fit(self._flat(rows))
-        self.components = found.components_.astype(np.float32)
-        self.mean = found.mean_.astype(np.float32)
-        self._n_features_out = len(self.components)
+        self.components_ = found.components_.astype(np.float32)
+        self.mean_ = found.mean_.astype(np.float32)
+        self._n_features_out = len(self.components_)
 
     def _encode_block(self, encoded: np.ndarray) -> np.ndarray:
-        return (encoded.reshape(len(encoded), -1) - self.mean) @ self.components.T
+        return _products(encoded.reshape(len(encoded), -1) - self.mean_, self.components_)
 
     def _decode_block(self, codes: np.ndarray) -> np.ndarray:
-        return codes @ self.components + self.mean
+        return codes @ self.components_ + self.mean_
 
     def _mean_row(self) -> np.ndarray:
-        return self.mean
+        return self.mean_
 
 
 class _WithRidge(_Baseline):
@@ -177,7 +179,7 @@ class _WithRidge(_Baseline):
     def from_bundle(cls, found: bundle.Bundle) -> Self:
         """The coder a bundle holds."""
         made = super().from_bundle(found)
-        made.ridge_ = Ridge.restored(found.tensors)
+        made.ridge_ = Ridge.restored(found.tensors, made._n_features_out, made.schema_.features)
         return made
 
     def _fit_ridge(self, flat: np.ndarray) -> None:
@@ -206,7 +208,7 @@ class RandomProjection(_WithRidge):
 
     Attributes
     ----------
-    directions : (units, features) float32
+    directions_ : (units, features) float32
     """
 
     kind_name = "random_projection"
@@ -221,12 +223,12 @@ class RandomProjection(_WithRidge):
         flat = self._flat(rows)
         found = GaussianRandomProjection(self.code_size, random_state=self.random_state)
         found.fit(np.zeros((2, flat.shape[1])))
-        self.directions = found.components_.astype(np.float32)
+        self.directions_ = found.components_.astype(np.float32)
         self._n_features_out = self.code_size
         self._fit_ridge(flat)
 
     def _encode_block(self, encoded: np.ndarray) -> np.ndarray:
-        return encoded.reshape(len(encoded), -1) @ self.directions.T
+        return _products(encoded.reshape(len(encoded), -1), self.directions_)
 
 
 @bundle.kind("kmeans")
@@ -244,7 +246,7 @@ class KMeansFeatures(_WithRidge):
 
     Attributes
     ----------
-    centres : (units, features) float32
+    centres_ : (units, features) float32
     """
 
     kind_name = "kmeans"
@@ -259,15 +261,24 @@ class KMeansFeatures(_WithRidge):
         flat = self._flat(rows)
         units = min(self.code_size, len(flat))
         found = MiniBatchKMeans(units, batch_size=1024, n_init=3, random_state=self.random_state).fit(flat)
-        self.centres = found.cluster_centers_.astype(np.float32)
+        self.centres_ = found.cluster_centers_.astype(np.float32)
         self._n_features_out = units
         self._fit_ridge(flat)
 
     def _encode_block(self, encoded: np.ndarray) -> np.ndarray:
-        flat = encoded.reshape(len(encoded), -1)
-        squared = (flat**2).sum(1, keepdims=True) - 2 * flat @ self.centres.T + (self.centres**2).sum(1)
+        flat = encoded.reshape(len(encoded), -1).astype(np.float64)
+        centres = self.centres_.astype(np.float64)
+        squared = (flat**2).sum(1, keepdims=True) - 2 * flat @ centres.T + (centres**2).sum(1)
         distance = np.sqrt(np.maximum(squared, 0))
-        return np.maximum(0, distance.mean(1, keepdims=True) - distance)
+        return np.maximum(0, distance.mean(1, keepdims=True) - distance).astype(np.float32)
+
+
+def _products(rows: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """(n, features) times (units, features) -> (n, units) float32.
+
+    In float64: numpy's float32 products round by a row's place in the batch, and codes must not.
+    """
+    return (rows.astype(np.float64) @ directions.T.astype(np.float64)).astype(np.float32)
 
 
 BASELINES: Mapping[str, type[_Baseline]] = {

@@ -1,7 +1,7 @@
 """Where a training run stands, and its saved form: weights, optimiser, position, best so far.
 
-Reads and writes  a bundle of kind "checkpoint" (no pickle), one .zip: written to a sibling and renamed, so a kill leaves
-                  the old one or the new one, never half of one.
+Reads and writes  a bundle of kind "checkpoint" (no pickle), one .zip: written to a sibling and renamed, so a kill
+                  leaves the old one or the new one, never half of one.
 """
 
 from __future__ import annotations

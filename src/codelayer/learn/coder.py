@@ -20,8 +20,8 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from .. import bundle
 from ..data.rows import rows_of, take
+from ..data.schema import Columns, Schema
 from ..data.tables import Table, is_frame
-from ..data.schema import Schema
 from ..errors import DataError
 
 GOLDEN_ROWS = 4
@@ -80,10 +80,8 @@ class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 f"codes have {codes.shape[1]} units, this {type(self).__name__} makes {self._n_features_out}",
                 "pass codes that it made",
             )
-        parts = [
-            self._decode_block(_dense(codes[i : i + self.block_rows])) for i in range(0, codes.shape[0], self.block_rows)
-        ]
-        return np.concatenate(parts)
+        starts = range(0, codes.shape[0], self.block_rows)
+        return np.concatenate([self._decode_block(_dense(codes[i : i + self.block_rows])) for i in starts])
 
     def score(self, X: Any, y: Any = None) -> float:
         """Share of the variance of the encoded rows that codes keep, at most 1; 0 is as good as the training mean."""
@@ -133,19 +131,16 @@ class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             X = X.detach().cpu().numpy()
         if isinstance(X, Mapping) and not sparse.issparse(X):  # a DOK matrix is a mapping
             X = Table(dict(X))
-        if is_frame(X):
+        named = is_frame(X)
+        if named:
             validate_data(self, X, reset=reset, skip_check_array=True)
             X = Table.from_frame(X)
-        if isinstance(X, Table):
+        if isinstance(X, Columns) or (isinstance(X, np.ndarray) and X.ndim > 2):
             rows: Any = X
             if reset:
-                self.n_features_in_ = len(X.names)
-            if len(X) < at_least:
-                raise DataError(f"{len(X)} row is too little to learn from", f"bring at least {at_least}")
-        elif isinstance(X, np.ndarray) and X.ndim > 2:
-            rows = X
-            if reset:
-                self.n_features_in_ = int(np.prod(X.shape[1:]))
+                self.n_features_in_ = len(X.names) if isinstance(X, Columns) else int(np.prod(X.shape[1:]))
+            if reset and not named and hasattr(self, "feature_names_in_"):
+                del self.feature_names_in_
             if len(X) < at_least:
                 raise DataError(f"{len(X)} row is too little to learn from", f"bring at least {at_least}")
         else:
@@ -198,7 +193,7 @@ class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.golden_rows_ = self.schema_.encode(take(rows, np.arange(count)))
 
     def check_golden(self, golden: Mapping[str, np.ndarray]) -> float:
-        """The largest difference between the saved golden codes and this machine's; 0 on the machine that wrote them."""
+        """The largest difference between the saved golden codes and this machine's; 0 where they were written."""
         if "rows" not in golden:
             return 0.0
         return float(np.abs(self._encode_padded(golden["rows"]) - golden["codes"]).max(initial=0.0))

@@ -39,11 +39,13 @@ def bundle_facts(path: str | Path) -> list[tuple[str, str]]:
     head = found.plan.get("head")
     if isinstance(head, Mapping):
         classes = [_plain(one) for one in head.get("classes", ())]
-        facts.append(("predicts", "a number" if head.get("task") == "number" else f"{len(classes)} classes: {_some(classes)}"))
+        told = "a number" if head.get("task") == "number" else f"{len(classes)} classes: {_some(classes)}"
+        facts.append(("predicts", told))
     facts += _learned(record)
     study = found.facts.get("study", {})
     facts += [(f"study {name}".replace("_", " "), _told(value)) for name, value in study.items()]
-    facts += [("weights", f"{sum(one.size for one in found.tensors.values()):,} numbers in {len(found.tensors)} arrays")]
+    sizes = [one.size for one in found.tensors.values()]
+    facts += [("weights", f"{sum(sizes):,} numbers in {len(sizes)} arrays")]
     facts += [("golden rows", str(len(found.golden["codes"])))] if "codes" in found.golden else []
     facts += [("written by", _written_by(path)), ("size", f"{number(bundle.size_bytes(path) / 1e6)} MB")]
     if path.is_dir() and (path / STATE).is_dir():

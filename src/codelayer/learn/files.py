@@ -92,7 +92,7 @@ def decode_file(coder: Coder, codes: str, out: str | Path) -> Written:
     skipped: list[tuple[Any, str]] = []
     with (TableFile if is_table else ArrayFile)(out) as file:
         for keys, batch in code_batches(codes):
-            good = np.isfinite(batch).all(axis=1)
+            good = _finite(batch)
             rebuilt = coder.inverse_transform(np.where(good[:, None], batch, 0).astype(np.float32))
             names = np.arange(file.rows, file.rows + len(batch)) if keys is None else keys
             skipped += [(key, "its code is not finite") for key in names[~good].tolist()]
@@ -125,7 +125,7 @@ def _written(coding: Coding, out: str | Path) -> Written:
 
 
 def _predicted(head: Head, codes: np.ndarray) -> dict[str, Any]:
-    good = np.isfinite(codes).all(axis=1)
+    good = _finite(codes)
     if head.task == "number":
         return {"number": np.where(good, head.predict(codes), np.float32(np.nan))}
     chances = np.full((len(codes), len(head.classes)), np.nan, np.float32)
@@ -133,6 +133,10 @@ def _predicted(head: Head, codes: np.ndarray) -> dict[str, Any]:
     names = [_class_name(one) for one in head.classes]
     best = [names[place] if ok else None for place, ok in zip(chances.argmax(axis=1), good, strict=True)]
     return {"label": pa.array(best, pa.string()), **{f"p_{name}": chances[:, i] for i, name in enumerate(names)}}
+
+
+def _finite(codes: np.ndarray) -> np.ndarray:
+    return np.asarray(np.isfinite(codes).all(axis=1))
 
 
 def _class_name(label: Any) -> str:

@@ -100,7 +100,8 @@ class Headed:
         whole = {f"code.{name}": value for name, value in tensors.items()}
         whole |= {"head.weight": self.head.weight, "head.intercept": self.head.intercept}
         head = {"task": self.head.task, "classes": list(self.head.classes)}
-        bundle.write(path, self.kind_name, {"code": {"kind": self.code.kind_name, **plan}, "head": head}, whole, golden, facts)
+        both = {"code": {"kind": self.code.kind_name, **plan}, "head": head}
+        bundle.write(path, self.kind_name, both, whole, golden, facts)
 
     @classmethod
     def from_bundle(cls, found: bundle.Bundle) -> Headed:

@@ -12,7 +12,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,7 +67,7 @@ class Interrupts:
         self.asked = True
 
     @contextmanager
-    def held(self) -> Iterator[Interrupts]:
+    def held(self) -> Generator[Interrupts]:
         """Hold Ctrl-C back; outside the main thread there is nothing to hold."""
         here = threading.current_thread() is threading.main_thread()
         if not here or signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None):
@@ -94,7 +94,7 @@ def train(
     checkpoint_seconds: float = 30.0,
     steady: bool = False,
     position: Position | None = None,
-) -> Iterator[Epoch]:
+) -> Generator[Epoch]:
     """Train `model` on `rows`, yielding after every epoch; the model is then ready to code (in eval mode).
 
     epochs, batch_size, learning_rate  passes, samples per step, the peak of a warm-up and cosine schedule for Adam
@@ -197,7 +197,8 @@ def _finish_epoch(
         else:
             position.stale += 1
         position.stopped = patience is not None and position.stale >= patience
-    position.history.append({"epoch": position.epoch, **terms, **({} if validation is None else {"validation": validation})})
+    scored = {} if validation is None else {"validation": validation}
+    position.history.append({"epoch": position.epoch, **terms, **scored})
     return Epoch(position.epoch, terms, validation, best, position.stopped, seconds)
 
 
@@ -205,11 +206,9 @@ def held_out_loss(model: Model, rows: Rows, seed: int) -> float:
     """The loss on held-out rows, an even sample of at most VALIDATION_ROWS; the draws are the same in every epoch."""
     model.eval()
     context = Context(seed, -1, 1.0, dict(model.terms.named_children()))
-    total, count = 0.0, 0
+    total, used = 0.0, min(rows.length, VALIDATION_ROWS)
     with torch.no_grad():
-        count_used = min(rows.length, VALIDATION_ROWS)
-        for part in (torch.arange(count_used) * rows.length // count_used).split(1000):
+        for part in (torch.arange(used) * rows.length // used).split(1000):
             x, known = rows.batch(part)
             total += float(sum(model.objective.charge(model, x, known, context).values())) * len(part)
-            count += len(part)
-    return total / count
+    return total / used

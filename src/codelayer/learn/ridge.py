@@ -41,12 +41,15 @@ class Ridge:
         return {"ridge.weight": self.weight, "ridge.code_mean": self.code_mean, "ridge.row_mean": self.row_mean}
 
     @classmethod
-    def restored(cls, tensors: Mapping[str, np.ndarray]) -> Ridge:
+    def restored(cls, tensors: Mapping[str, np.ndarray], units: int, features: int) -> Ridge:
         """From a bundle's arrays.
 
-        errors  BundleError when one is missing
+        errors  BundleError when one is missing or of another shape
         """
-        try:
-            return cls(*(np.asarray(tensors[f"ridge.{n}"], np.float32) for n in ("weight", "code_mean", "row_mean")))
-        except KeyError as missing:
-            raise BundleError(f"the bundle lacks {missing}", "save it again") from None
+        shapes = {"weight": (units, features), "code_mean": (units,), "row_mean": (features,)}
+        for name, shape in shapes.items():
+            if f"ridge.{name}" not in tensors:
+                raise BundleError(f"the bundle lacks 'ridge.{name}'", "save it again")
+            if tensors[f"ridge.{name}"].shape != shape:
+                raise BundleError(f"'ridge.{name}' in the bundle has another shape than {shape}", "save it again")
+        return cls(*(np.asarray(tensors[f"ridge.{name}"], np.float32) for name in shapes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -46,7 +47,7 @@ class Mlp:
         """Multiply-adds of encoding one sample."""
         features = int(torch.Size(shape).numel())
         widths = [features, *self.hidden(features, code_size), code_size]
-        return sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+        return sum(a * b for a, b in pairwise(widths))
 
     def build(self, plan: Plan, outputs: int, decoder: bool) -> Net:
         """The net, its weights not drawn yet; `outputs` is what the bottleneck reads."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -77,9 +79,9 @@ class Net(nn.Module):
             return None
         for module in self.decoder.modules():
             if isinstance(module, Tied):
-                return module.layer.weight, 1
+                return cast(nn.Parameter, module.layer.weight), 1
             if isinstance(module, nn.Linear):
-                return module.weight, 0
+                return cast(nn.Parameter, module.weight), 0
         return None
 
     def set_output_bias(self, bias: Tensor) -> None:
@@ -115,13 +117,13 @@ class Affine(nn.Linear):
     is widened with zeros. A single row is left as it is.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """(batch, inputs) -> (batch, outputs)."""
         short = NARROW - self.out_features
-        if self.training or short <= 0 or len(x) == 1:
-            return super().forward(x)
+        if self.training or short <= 0 or len(input) == 1:
+            return super().forward(input)
         weight, bias = nn.functional.pad(self.weight, (0, 0, 0, short)), nn.functional.pad(self.bias, (0, short))
-        return nn.functional.linear(x, weight, bias)[:, : self.out_features].contiguous()
+        return nn.functional.linear(input, weight, bias)[:, : self.out_features].contiguous()
 
 
 def linear(inputs: int, outputs: int) -> nn.Linear:
@@ -147,7 +149,7 @@ def activation(name: str) -> nn.Module:
 
 
 def initialise(module: nn.Module, generator: torch.Generator) -> None:
-    """Draw every weight from `generator`: normal with variance 1 / inputs, zero biases (LeCun et al. 1998, section 4.6)."""
+    """Draw every weight from `generator`: normal with variance 1 / inputs, zero biases (LeCun et al. 1998, 4.6)."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d):
             fan_in = layer.weight[0].numel()
@@ -168,4 +170,4 @@ def geometric(first: int, last: int, depth: int) -> list[int]:
 def chain(widths: Sequence[int], act: str) -> list[nn.Linear]:
     """Linear layers through the widths; the activation's name is checked here, once."""
     activation(act)
-    return [linear(a, b) for a, b in zip(widths, widths[1:], strict=False)]
+    return [linear(a, b) for a, b in pairwise(widths)]

@@ -120,4 +120,5 @@ class Salt:
         stream, limits = context.torch("salt"), context.modules["salt"]
         changed = _share(x, self.share, stream)
         white = _share(x, 0.5, stream)
-        return torch.where(changed, torch.where(white, limits.high, limits.low), x), changed
+        ends = torch.where(white, limits.get_buffer("high"), limits.get_buffer("low"))
+        return torch.where(changed, ends, x), changed

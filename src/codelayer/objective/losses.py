@@ -143,9 +143,7 @@ class Columns:
 
     def module(self, plan: Plan) -> torch.nn.Module:
         """The table's layout: no weights, only where each block lies."""
-        module = torch.nn.Module()
-        module.layout = runs(plan)  # type: ignore[assignment]
-        return module
+        return _Layout(runs(plan))
 
     def read(self, output: Tensor, plan: Plan) -> Tensor:
         """Numbers as they are, categories and indicators as probabilities."""
@@ -156,6 +154,12 @@ class Columns:
         return _by_kind(
             plan, mean[None], lambda m: m.clamp(1e-3, 1).log(), lambda m: m.clamp(0.01, 0.99).logit()
         ).squeeze(0)
+
+
+class _Layout(torch.nn.Module):
+    def __init__(self, layout: list[tuple[str, int, int]]) -> None:
+        super().__init__()
+        self.layout = layout
 
 
 def runs(plan: Plan) -> list[tuple[str, int, int]]:

@@ -42,7 +42,23 @@ class Model(nn.Module):
 
     def module_of(self, term: str) -> nn.Module | None:
         """What a term learned or remembers."""
-        return self.terms[term] if term in self.terms else None
+        return self.terms[term] if term in self.terms else None  # noqa: SIM401  (a ModuleDict has no get)
+
+    def standardise(self, mean: Tensor, scale: Tensor) -> None:
+        """Give every unit of a code that only views compare mean 0 and deviation 1.
+
+        Such a code's scale is arbitrary: the projector behind it undoes any. The encoder's last affine layer takes the
+        change and the projector's first one takes it back, so that what was learned stays the same function.
+
+        mean, scale  (code_size,) of the codes of training rows
+        """
+        last = [layer for layer in self.net.stages.modules() if isinstance(layer, nn.Linear)][-1]
+        first = next(layer for layer in self.terms["views"].modules() if isinstance(layer, nn.Linear))
+        with torch.no_grad():
+            first.bias.add_(first.weight @ mean)
+            first.weight.mul_(scale)
+            last.weight.div_(scale[:, None])
+            last.bias.sub_(mean).div_(scale)
 
     def codes(self, x: Tensor) -> Tensor:
         """(batch, *shape) -> (batch, code_size), deterministic."""

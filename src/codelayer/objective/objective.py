@@ -59,6 +59,12 @@ class Objective:
         """Whether the batch holds two views of each sample."""
         return self.views is not None
 
+    @property
+    def leaves_scale_open(self) -> bool:
+        """Whether nothing but a projector reads the code, so that the scale of its units means nothing."""
+        compared = all(getattr(term, "needs_views", False) for term in self.penalties)
+        return self.compares_views and compared and self.loss is None and not self.bottlenecks
+
     def limits(self) -> tuple[float, float]:
         """The range of the code's values."""
         low, high = float("-inf"), float("inf")
@@ -110,7 +116,10 @@ class Objective:
         x      (batch, *shape) encoded clean samples
         known  (batch, features) 1 where the target is known, or None when all of it is
         """
-        traces = self._view_traces(model, x, known, context) if self.compares_views else [self._trace(model, x, known, context)]
+        if self.compares_views:
+            traces = self._view_traces(model, x, known, context)
+        else:
+            traces = [self._trace(model, x, known, context)]
         terms: dict[str, Tensor] = {}
         if self.loss is not None:
             terms[self.loss.name] = self._mean(model, self.loss, traces)
@@ -155,7 +164,7 @@ class Objective:
 
     def _view_traces(self, model: Model, x: Tensor, known: Tensor | None, context: Context) -> list[Trace]:
         pair = [self._pass(model, x, view, known, context) for view in self.views.alter(x, context)]
-        projector = model.terms["views"].projector
+        projector = model.terms["views"]
         projected = (projector(pair[0].code), projector(pair[1].code))
         return [dataclasses.replace(trace, views=projected) for trace in pair]
 
@@ -185,7 +194,8 @@ def parse_objective(text: str) -> Objective:
     seen: set[str] = set()
     for one in parts:
         if one.name in seen:
-            raise SentenceError(f"{one.name}() stands twice in {quoted(text)}", "write it once, with the values you want")
+            problem = f"{one.name}() stands twice in {quoted(text)}"
+            raise SentenceError(problem, "write it once, with the values you want")
         seen.add(one.name)
         by_slot[one.slot].append(one)
     if len(by_slot["loss"]) > 1:
@@ -215,15 +225,16 @@ def _check_fit(objective: Objective, text: str) -> None:
     if objective.compares_views:
         if objective.corruptions:
             name = objective.corruptions[0].name
-            raise SentenceError(f"{name}() stands beside views() in {quoted(text)}", f"write it inside: views({name}(...))")
+            problem = f"{name}() stands beside views() in {quoted(text)}"
+            raise SentenceError(problem, f"write it inside: views({name}(...))")
         if objective.loss is None and not any(term.name == "variance" for term in objective.penalties):
             raise SentenceError(
                 f"{quoted(text)} would let every code collapse to one point", "add variance(25) + covariance(1)"
             )
         if objective.loss is None and objective.constraints:
-            raise SentenceError(
-                f"{objective.constraints[0].name}() needs a decoder, but {quoted(text)} has none", "leave it out, or add squared()"
-            )
+            name = objective.constraints[0].name
+            problem = f"{name}() needs a decoder, but {quoted(text)} has none"
+            raise SentenceError(problem, "leave it out, or add squared()")
 
 
 def recipe_of(text: str) -> tuple[str, str]:

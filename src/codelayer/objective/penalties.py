@@ -63,7 +63,8 @@ class Kl:
     def check_range(self, low: float, high: float) -> None:
         """Refuse a code that is not in (0, 1)."""
         if low < 0 or high > 1:
-            raise SentenceError(f"kl() needs a code in (0, 1), this one lies in ({low:g}, {high:g})", "put sigmoid() before it")
+            problem = f"kl() needs a code in (0, 1), this one lies in ({low:g}, {high:g})"
+            raise SentenceError(problem, "put sigmoid() before it")
 
     def __call__(self, trace: Trace) -> Tensor:
         """(batch,) the same number of nats for every sample."""
@@ -116,7 +117,8 @@ class Contractive:
                 shape = (self.probes, *code.shape)
                 directions = list(torch.randn(shape, generator=stream, dtype=code.dtype).to(code.device))
             else:
-                directions = [row.expand_as(code) for row in torch.eye(code.shape[1], dtype=code.dtype, device=code.device)]
+                units = torch.eye(code.shape[1], dtype=code.dtype, device=code.device)
+                directions = [unit.expand_as(code) for unit in units]
             total = code.new_zeros(len(code))
             for u in directions:
                 (back,) = torch.autograd.grad(code, x, u, create_graph=True, retain_graph=True)

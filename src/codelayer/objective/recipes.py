@@ -15,7 +15,8 @@ RECIPES: dict[str, tuple[str, str]] = {
     "contractive": ("sigmoid() + contractive(0.1)", "mlp(tied=True)"),
     "invariant": ("views(affine(0.2), noise(0.1)) + invariance(25.0) + variance(25.0) + covariance(1.0)", "auto"),
     "invariant_mild": (
-        "views(affine(0.1, rotation=5.0, shear=0.05), flip(0.5), brightness(0.2)) + invariance(25.0) + variance(25.0) + covariance(1.0)",
+        "views(affine(0.1, rotation=5.0, shear=0.05), flip(0.5), brightness(0.2))"
+        " + invariance(25.0) + variance(25.0) + covariance(1.0)",
         "auto",
     ),
 }

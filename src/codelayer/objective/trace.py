@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Context:
     progress: float = 0.0
     modules: Mapping[str, nn.Module] = field(default_factory=dict)
 
-    def torch(self, term: str) -> torch.Generator:
+    def torch(self, term: str) -> Generator:
         """The torch stream of a term at this step."""
         return generator(self.seed, term, self.step)
 

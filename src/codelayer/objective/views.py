@@ -77,6 +77,18 @@ class Brightness:
         return augment.brightness(pictures, self.strength, stream)
 
 
+class Projecting(nn.Module):
+    """The projector of views(), and whatever the corruptions inside remember."""
+
+    def __init__(self, projector: nn.Module) -> None:
+        super().__init__()
+        self.projector = projector
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """(batch, code_size) -> (batch, width)."""
+        return self.projector(codes)
+
+
 @part("view")
 @dataclass(frozen=True)
 class Views:
@@ -92,11 +104,12 @@ class Views:
 
     def __post_init__(self) -> None:
         if not self.terms:
-            raise SentenceError("views() alters nothing", "name what to vary, for example views(affine(0.2), noise(0.1))")
+            raise SentenceError("views() alters nothing", "name what to vary, such as views(affine(0.2), noise(0.1))")
         for i, term in enumerate(self.terms):
             if getattr(term, "slot", "") not in ("transform", "corruption"):
                 name = quoted(getattr(term, "name", term))
-                raise SentenceError(f"views() cannot hold {name}", "it takes affine, flip, brightness, noise, mask, salt")
+                held = "it takes affine, flip, brightness, noise, mask, salt"
+                raise SentenceError(f"views() cannot hold {name}", held)
             if term.name in [earlier.name for earlier in self.terms[:i]]:
                 raise SentenceError(f"{term.name}() stands twice in views()", "write it once, with the values you want")
         if not 2 <= self.projector <= MAX_WIDTH:
@@ -110,7 +123,7 @@ class Views:
         if pictures and not plan.is_image:
             raise SentenceError(
                 f"{pictures[0]}() needs pictures, but a sample here has the shape {plan.shape}",
-                "use views(noise(0.3)) or a reconstruction objective, or pass pictures (samples, height, width, channels)",
+                "use views(noise(0.3)) or a reconstruction objective, or pass pictures (n, height, width, channels)",
             )
 
     def module(self, plan: Plan) -> nn.Module:
@@ -119,8 +132,7 @@ class Views:
         layers: list[nn.Module] = []
         for size in (plan.code_size, width):
             layers += [linear(size, width), nn.BatchNorm1d(width), nn.ReLU()]
-        module = nn.Module()
-        module.projector = nn.Sequential(*layers, linear(width, width))
+        module = Projecting(nn.Sequential(*layers, linear(width, width)))
         for term in self.terms:
             if hasattr(term, "module"):
                 module.add_module(term.name, term.module(plan))

@@ -37,5 +37,5 @@ def study_table(folder: Path, verdict: Mapping[str, Any]) -> tuple[list[str], li
         score = (interval(head["value"], head["low"], head["high"]), head["value"])
         rows.append([TITLES.get(name, name), score, *[one.get(key, {}).get("value") for key in (*counts, *rest)]])
     if scored:
-        rows.append(["chance", verdict["chance"], *[verdict["chance"] for _ in counts]])
+        rows.append(["chance", *[verdict["chance"]] * (1 + len(counts)), *[None] * len(rest)])
     return columns, rows, order.index(verdict["winner"]) if verdict["winner"] in order else None

@@ -17,6 +17,7 @@ from sklearn.utils import check_random_state
 
 from ..data.rows import rows_of, take
 from ..data.schema import Schema
+from ..errors import DataError, did_you_mean
 from ..learn.autoencoder import Autoencoder
 from ..learn.baselines import KMeansFeatures, Pca, RandomProjection, RawFeatures
 from ..learn.loop import train
@@ -112,6 +113,21 @@ def line_up(
     recipes = [name for name in RECIPE_ORDER if pictures or name not in PICTURE_RECIPES]
     rivals += [Rival(name, "code", name, code_size) for name in recipes if name not in taken]
     return rivals
+
+
+def keep_named(rivals: list[Rival], wanted: tuple[str, ...], objectives: tuple[str, ...]) -> list[Rival]:
+    """The rivals of the given names, raw features and the user's own; all when no names are given.
+
+    errors  DataError for an unknown name
+    """
+    known = [rival.name for rival in rivals]
+    for name in wanted:
+        if name not in known:
+            raise DataError(f"no rival is called {name!r}{did_you_mean(name, known)}", f"known here: {', '.join(known)}")
+    if not wanted:
+        return rivals
+    own = {rival.name for rival in rivals if rival.role == "given" or rival.sentence in objectives}
+    return [rival for rival in rivals if rival.name in {"raw", *wanted, *own}]
 
 
 def _unique(name: str, taken: set[str]) -> str:

@@ -33,7 +33,7 @@ from .jobs import given_codes
 from .look import leaks, time_columns, time_gap
 from .parts import DRAWS, Parts, make_parts
 from .race import Race
-from .rivals import Rival, default_code_size, forecast, line_up, quoted
+from .rivals import Rival, default_code_size, forecast, keep_named, line_up, quoted
 from .verdict import conclude, read_verdict
 
 QUICK_ROWS = 10_000
@@ -71,6 +71,7 @@ class Study:
     quick : at most 10,000 rows, one seed, a quarter of the steps
     code_size : units of every code, default half the encoded columns, within 2 to 64
     objectives, codes : the user's own sentences, and files of codes, as further rivals
+    rivals : names of the built-in rivals to keep (raw always stays), default all
     max_latency_ms, max_size_mb : budgets for the winner, head included
     time_limit : minutes; what it drops is stated
     seed : of the split and everything else
@@ -91,6 +92,7 @@ class Study:
     code_size: int | None = None
     objectives: Sequence[str] = ()
     codes: Sequence[str] = ()
+    rivals: Sequence[str] = ()
     max_latency_ms: float | None = None
     max_size_mb: float | None = None
     time_limit: float | None = None
@@ -181,6 +183,7 @@ class Study:
             "quick": self.quick,
             "code_size": self.code_size,
             "objectives": list(self.objectives),
+            "rivals": list(self.rivals),
             "codes": [str(path) for path in self.codes],
             "seed": self.seed,
         }
@@ -242,6 +245,7 @@ class Study:
 
     def _plan(self, parts: Parts, train_x: Any, schema: Schema, width: int) -> Plan:
         rivals = line_up(schema, width, tuple(self.objectives), tuple(str(p) for p in self.codes), parts.task)
+        rivals = keep_named(rivals, tuple(self.rivals), tuple(self.objectives))
         workers = self.workers or max(1, min(os.cpu_count() or 1, 8))
         planned: list[Rival] = []
         dropped: list[tuple[str, str]] = []

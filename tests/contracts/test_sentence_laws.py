@@ -1,0 +1,416 @@
+"""Laws of the notation: every fitting pair and many triples train, texts round-trip, nothing else is read."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codelayer.data.schema import Columns as Rows
+from codelayer.errors import SentenceError
+from codelayer.learn.autoencoder import Autoencoder
+from codelayer.nets import parse_net
+from codelayer.objective import RECIPES, parse_objective
+from codelayer.objective.objective import SLOTS
+from codelayer.registry import PARTS, names, read, spell
+
+# a term is written with its defaults, but for these
+WRITTEN = {"views": "views(affine(0.1), noise(0.1))", "topk": "topk(3)", "l1": "l1(0.01)", "kl": "kl(0.05)"}
+WORDS = {name: WRITTEN.get(name, f"{name}()") for slot in SLOTS for name in PARTS[slot]}
+SLOT_OF = {name: slot for slot in SLOTS for name in PARTS[slot]}
+COMPARING = {name for name in WORDS if getattr(PARTS[SLOT_OF[name]][name], "needs_views", False)}
+PAIRS = list(itertools.combinations(sorted(WORDS), 2))
+
+
+def fits(chosen: tuple[str, ...]) -> bool:
+    """Whether the terms can train together, said independently of the parser."""
+    slots = [SLOT_OF[name] for name in chosen]
+    has_loss, has_views = "loss" in slots, "views" in chosen
+    if slots.count("loss") > 1 or ("kl" in chosen and "sigmoid" not in chosen):
+        return False
+    if not has_views:
+        return not COMPARING & set(chosen)
+    return "corruption" not in slots and (has_loss or ("variance" in chosen and "constraint" not in slots))
+
+
+def sentence(chosen: tuple[str, ...]) -> str:
+    return " + ".join(WORDS[name] for name in chosen)
+
+
+def pictures(n: int = 48, side: int = 6) -> np.ndarray:
+    """Bright spots at two places, grey values in [0, 1]: three numbers explain each picture."""
+    rng = np.random.default_rng(0)
+    at = np.arange(side)
+    across, down, bright = rng.uniform(1, side - 2, n), rng.uniform(1, side - 2, n), rng.uniform(0.4, 1, n)
+    spots = np.exp(-((at[None, :, None] - down[:, None, None]) ** 2 + (at - across[:, None, None]) ** 2) / 3)
+    return (spots * bright[:, None, None])[..., None].astype(np.float32)
+
+
+def losses(text: str, epochs: int = 5) -> list[float]:
+    coder = Autoencoder(
+        6, text, "mlp(12)", epochs=epochs, batch_size=16, learning_rate=0.01, validation=0, random_state=0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # units may die in so short a run
+        return [epoch.loss for epoch in coder.fit_epochs(pictures())]
+
+
+def check_trains_and_round_trips(chosen: tuple[str, ...]) -> None:
+    text = sentence(chosen)
+    objective = parse_objective(text)
+    assert parse_objective(objective.text) == objective
+    assert parse_objective(objective.text).text == objective.text
+    assert [one.name for one in objective.terms] == [one.name for one in sorted(objective.terms, key=_slot)]
+    course = losses(text)
+    assert all(np.isfinite(course)) and course[-1] < course[0], course
+
+
+def _slot(term) -> int:
+    return SLOTS.index(term.slot)
+
+
+FITTING = [pair for pair in PAIRS if fits(pair)]
+FITTING_TRIPLES = [triple for triple in itertools.combinations(sorted(WORDS), 3) if fits(triple)]
+TRIPLES = random.Random(0).sample(FITTING_TRIPLES, 200)
+
+
+@pytest.mark.parametrize("pair", FITTING, ids="+".join)
+def test_every_pair_of_fitting_terms_trains_and_round_trips(pair):
+    check_trains_and_round_trips(pair)
+
+
+@pytest.mark.parametrize("triple", TRIPLES, ids="+".join)
+def test_two_hundred_triples_of_fitting_terms_train_and_round_trip(triple):
+    check_trains_and_round_trips(triple)
+
+
+@pytest.mark.parametrize("pair", [pair for pair in PAIRS if not fits(pair)], ids="+".join)
+def test_every_other_pair_is_refused_in_a_sentence(pair):
+    with pytest.raises(SentenceError) as error:
+        parse_objective(sentence(pair))
+    assert len(str(error.value).splitlines()) == 2
+
+
+def test_the_order_of_slots_has_no_meaning_and_within_a_slot_terms_act_as_written():
+    one = parse_objective("l1(0.1) + mask(0.3) + squared() + relu()")
+    assert one == parse_objective("mask(0.3) + relu() + squared() + l1(0.1)")
+    assert one.text == "mask(0.3) + relu() + squared() + l1(0.1)"
+    there, back = parse_objective("noise(0.1) + mask(0.3)"), parse_objective("mask(0.3) + noise(0.1)")
+    assert there != back and there.text != back.text
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_stands_for_a_canonical_sentence_and_a_net(name):
+    text, net = RECIPES[name]
+    assert parse_objective(text).text == text
+    assert net == "auto" or spell(read(net, "net")) == net
+
+
+@pytest.mark.parametrize(
+    "text, canonical",
+    [
+        ("l1", "l1(0.001)"),
+        ("l1()", "l1(0.001)"),
+        ("l1(1)", "l1(1.0)"),
+        ("l1(weight=1/32)", "l1(0.03125)"),
+        ("  mask( 0.30 )\t+l1( 1e-3 )", "mask(0.3) + l1(0.001)"),
+        ("noise(0.2, share=1, emphasis=2)", "noise(0.2, emphasis=2.0)"),
+        ("noise(0.2, 0.5)", "noise(0.2, share=0.5)"),
+        ("topk(16)", "topk(16)"),
+        ("topk(1.0)", "topk(1.0)"),
+        ("kl(0.1, target=0.05) + sigmoid", "sigmoid() + kl(0.1)"),
+        ("contractive(probes=0)", "contractive(0.1, probes=0)"),
+        ("(mask(0.3)) + (l1())", "mask(0.3) + l1(0.001)"),
+        ("views(noise(0.1), projector=64) + variance", "views(noise(0.1), projector=64) + variance(25.0)"),
+        ("views(noise) + variance()", "views(noise(0.2)) + variance(25.0)"),
+    ],
+)
+def test_a_sentence_has_one_canonical_spelling(text, canonical):
+    assert parse_objective(text).text == canonical
+    assert parse_objective(canonical).text == canonical
+
+
+@pytest.mark.parametrize(
+    "text", ["mlp()", "mlp(512, 256)", "mlp(depth=3, tied=True)", "conv(8, 16, activation='gelu', strided=True)"]
+)
+def test_nets_are_words_of_the_same_notation(text):
+    net = parse_net(text, (8, 8, 1), 4)
+    assert parse_net(spell([net]), (8, 8, 1), 4) == net
+
+
+@pytest.mark.parametrize("name", sorted(n for n in {*RECIPES, *WORDS} if len(n) > 3))
+def test_a_misspelt_name_is_answered_with_the_closest_one(name):
+    wrong = name[:2] + name[3:]
+    with pytest.raises(SentenceError, match=f"did you mean '{name}'") as error:
+        Autoencoder(objective=wrong).fit(np.eye(4))
+    assert "known" in str(error.value) or "recipes" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("mask(0.3) + l11(0.1)", "'l11'; did you mean 'l1'"),
+        ("l1(wieght=3)", "no option 'wieght'; did you mean 'weight'"),
+        ("l1(0.1, 0.2)", "given 2 arguments"),
+        ("l1(0.1, weight=0.2)", "'weight' twice"),
+        ("l1(weight=0.1, weight=0.2)", "option twice"),
+        ("l1('much')", "weight is a number"),
+        ("l1(True)", "weight is a number"),
+        ("topk(None)", "k is a whole number or a number"),
+        ("contractive(0.1, probes=1.5)", "probes is a whole number"),
+        ("l1(-0.1)", "finite and above 0"),
+        ("l1(0)", "finite and above 0"),
+        ("mask(1.5)", "share lies in"),
+        ("mask(0)", "share lies in"),
+        ("topk(0)", "count >= 1 or a share"),
+        ("topk(1.5)", "count >= 1 or a share"),
+        ("kl(0.1, target=1) + sigmoid()", "target lies in"),
+        ("l1(1e999)", "too large"),
+        ("l1(1" + "0" * 400 + "/1)", "too large"),
+        ("l1(1/0)", "not a literal"),
+        ("views()", "alters nothing"),
+        ("views(relu()) + variance()", "cannot hold 'relu'"),
+        ("views(0.3) + variance()", "cannot hold 0.3"),
+        ("views(noise(0.1), noise(0.2)) + variance()", "noise.. stands twice"),
+        ("l1(0.1) + l1(0.2)", "l1.. stands twice"),
+        ("l1 + l1", "l1.. stands twice"),
+        ("squared() + huber()", "two losses, squared.. and huber.."),
+        ("kl(0.1)", "code in .0, 1., this one lies in .-inf, inf.\n  put sigmoid"),
+        ("relu() + kl(0.1)", "this one lies in .0, inf."),
+        ("invariance(25)", "compares two views"),
+        ("views(noise(0.1)) + invariance(25)", "collapse to one point"),
+        ("views(noise(0.1)) + variance(25) + mask(0.3)", "mask.. stands beside views"),
+        ("views(noise(0.1)) + variance(25) + unit_norm()", "needs a decoder"),
+        ("mask(0.3) l1(0.1)", "cannot be read"),
+        ("mask(0.3) - l1(0.1)", "not a term"),
+        ("2 * l1(0.1)", "not a term"),
+        ("", "not a sentence"),
+        ("+", "cannot be read"),
+    ],
+)
+def test_a_wrong_sentence_is_told_in_two_lines(text, said):
+    with pytest.raises(SentenceError, match=said) as error:
+        parse_objective(text)
+    assert len(str(error.value).splitlines()) == 2
+
+
+X = np.random.default_rng(0).normal(size=(40, 5)) * [1, 10, 100, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        ({"objective": "topk(64)", "code_size": 32}, "topk.k=64. asks for more units than the code has .32."),
+        ({"objective": "bernoulli()"}, "needs inputs in .0, 1."),
+        ({"objective": "invariant"}, "needs pictures, but a sample here has the shape .5,."),
+        ({"objective": "views(flip(0.5)) + variance(25)"}, "flip.. needs pictures"),
+        ({"net": "conv(8)"}, "conv.. needs pictures"),
+        ({"net": "mlp(3, depth=2)"}, "give widths or depth"),
+        ({"net": "mlp(0)"}, "widths are 1 to"),
+        ({"net": "mlp(99999999999)"}, "widths are 1 to"),
+        ({"net": "mlp(depth=99)"}, "depth is 1 to 50"),
+        ({"net": "mlp(activation='rleu')"}, "did you mean 'relu'"),
+        ({"net": "mpl(3)"}, "did you mean 'mlp'"),
+        ({"net": "mlp(3) + mlp(4)"}, "not one net"),
+        ({"net": "l1(3)"}, "no net is called 'l1'"),
+        ({"net": None}, "not a sentence"),
+        ({"objective": None}, "not a sentence"),
+        ({"objective": 5}, "not a sentence"),
+        ({"objective": "views(noise(0.1)) + variance(25)", "batch_size": 1}, "nothing to compare"),
+        ({"epochs": -1}, "epochs=-1 is not possible"),
+        ({"epochs": 1.5}, "epochs is a whole number"),
+        ({"epochs": "many"}, "epochs is a whole number"),
+        ({"code_size": 0}, "code_size=0"),
+        ({"code_size": "auto"}, "code_size is a whole number"),
+        ({"code_size": True}, "code_size is a whole number"),
+        ({"code_size": 10**9}, "too wide"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"patience": 0}, "patience=0"),
+        ({"learning_rate": 0}, "above 0"),
+        ({"learning_rate": float("nan")}, "above 0"),
+        ({"learning_rate": "fast"}, "above 0"),
+        ({"validation": 1}, "validation=1 is not a share"),
+        ({"validation": None}, "validation=None is not a share"),
+        ({"random_state": -1}, "random_state=-1"),
+    ],
+)
+def test_what_cannot_train_fails_before_the_first_step(options, said):
+    coder = Autoencoder(**options)
+    with pytest.raises(SentenceError, match=said) as error:
+        next(coder.fit_epochs(X))
+    assert len(str(error.value).splitlines()) == 2
+    assert not hasattr(coder, "model_")
+    with pytest.raises(SentenceError):
+        Autoencoder(**options).partial_fit(X)
+
+
+def test_bernoulli_trains_on_zeros_and_ones_and_columns_on_a_mixed_table():
+    table = Rows({"a": [1.0, None, 3.0, 4.0] * 8, "b": ["x", "y", "x", None] * 8})
+    course = [epoch.loss for epoch in Autoencoder(2, "undercomplete", epochs=5, learning_rate=0.01).fit_epochs(table)]
+    assert course[-1] < course[0]
+    coder = Autoencoder(2, "mask(0.3)", epochs=1).fit(table)
+    assert coder.objective_ == "mask(0.3) + columns()"
+    assert Autoencoder(2, "bernoulli()", epochs=1).fit(X > 0).objective_ == "bernoulli()"
+
+
+HOSTILE = [
+    "mask(__import__('os'))",
+    "mask(__import__('os').system('true'))",
+    "__import__('os')",
+    "lambda: l1()",
+    "mask(lambda: 1)",
+    "mask.__class__",
+    "mask.__class__()",
+    "mask(().__class__)",
+    "mask(0.3).corrupt()",
+    "mask([0.3][0])",
+    "mask([0.3])",
+    "mask((0.3,))",
+    "mask({'share': 0.3})",
+    "mask(*[0.3])",
+    "mask(**{'share': 0.3})",
+    "mask(0.3)(0.3)",
+    "mask(f'{0.3}')",
+    "mask(b'0.3')",
+    "mask(1j)",
+    "mask(...)",
+    "mask(share:=0.3)",
+    "mask(0.3 if True else 0.1)",
+    "mask(0.1 + 0.2)",
+    "mask(9**9**9)",
+    "mask(0.3 or 0.1)",
+    "mask(not True)",
+    "mask([x for x in (1,)])",
+    "await mask(0.3)",
+    "yield",
+    "mask(0.3); import os",
+    "import os",
+    "mask(0.3)\nimport os",
+    "mask(nan)",
+    "mask(inf)",
+    "print('x')",
+    "eval('1')",
+    "construct()",
+    "pca()",
+    "headed()",
+    "autoencoder()",
+    "mask(0.3\0)",
+    "l1('\ud800')",
+    "\ufeffmask(0.3)\x0c+",
+    "(" * 500 + "l1()" + ")" * 500,
+    "views(" * 190 + "noise()" + ")" * 190,
+    "l1(" * 190 + ")" * 190,
+    "-" * 3990 + "1",
+    "l1(" + "-" * 3000 + "1)",
+    "l1(" + "1/" * 1500 + "1)",
+    "l1(" + "9" * 3900 + ")",
+    "l1() + " * 500 + "l1()",
+    "a" * 3999,
+    "a" * 10**6,
+    " " * 10**6,
+    "l1() + " * 150_000 + "l1()",
+    "mask('" + "x" * 3900 + "')",
+    None,
+    5,
+    b"l1()",
+    ["l1()"],
+    np.array(["l1()"]),
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text)[:40])
+def test_nothing_is_evaluated_and_no_text_breaks_the_parser(text):
+    for reading in (parse_objective, lambda one: parse_net(one, (8, 8, 1), 4)):
+        with pytest.raises(SentenceError) as error:
+            reading(text)
+        assert len(str(error.value)) < 1200 and len(str(error.value).splitlines()) == 2
+
+
+def test_many_signs_before_a_number_are_one_number():
+    assert parse_objective("l1(" + "-" * 60 + "2)").text == "l1(2.0)"
+
+
+PIECES = [
+    *names(*SLOTS),
+    *names("transform", "net"),
+    *RECIPES,
+    "(",
+    ")",
+    "+",
+    ",",
+    "=",
+    "-",
+    "/",
+    ".",
+    "[",
+    "'",
+    "\\",
+    "#",
+]
+PIECES += [
+    "0.3",
+    "1",
+    "16",
+    "1e3",
+    "1/32",
+    "None",
+    "True",
+    "share",
+    "weight",
+    "probes",
+    "*",
+    "**",
+    " ",
+    "\n",
+    "lambda",
+    "é",
+    "is",
+]
+
+
+def check_read_or_refused(text: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            objective = parse_objective(text)
+        except SentenceError as error:
+            assert len(str(error)) < 1200
+            return
+    assert parse_objective(objective.text) == objective
+    assert parse_objective(objective.text).text == objective.text
+
+
+@settings(max_examples=50, deadline=None, derandomize=True, database=None)
+@given(st.text(max_size=200))
+def test_any_text_is_read_or_refused_in_a_sentence(text):
+    check_read_or_refused(text)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
+def test_any_heap_of_words_is_read_or_refused_in_a_sentence(text):
+    check_read_or_refused(text)
+
+
+@st.composite
+def terms(draw) -> str:
+    name = draw(st.sampled_from([n for n in WORDS if n != "views"]))
+    weight = draw(st.floats(1e-6, 1, exclude_max=True))
+    return (
+        f"{name}()"
+        if name in ("squared", "bernoulli", "columns", "relu", "sigmoid", "unit_norm")
+        else f"{name}({weight!r})"
+    )
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@given(st.lists(terms(), min_size=1, max_size=5))
+def test_well_formed_sentences_round_trip(parts):
+    check_read_or_refused(" + ".join(parts))
+    for one in parts:
+        assert spell(read(one)) == spell(read(spell(read(one))))
