@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import shlex
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +66,7 @@ def study(
     seed: makes the study repeatable
     workers: processes at once; by default one per core
     """
-    from .report import table_text
     from .study import Study
-    from .study.printed import study_table
 
     asked = Study(
         data,
@@ -94,18 +92,7 @@ def study(
         verdict = asked.run()
     except KeyboardInterrupt:
         raise KeyboardInterrupt("what was fitted is kept; give the same command again to continue") from None
-    # without --out the folder is named by the data, which only the study has read; its command line holds it
-    folder = Path(out) if out is not None else Path(shlex.split(verdict["command"])[2]).parent
-    columns, rows, winner = study_table(folder, verdict)
-    print()
-    if verdict["heading"]:
-        print(f"{verdict['heading']}\n")
-    print(table_text(columns, rows, highlight=winner))
-    print(f"\n{verdict['score']}; * the winner\n")
-    for sentence in verdict["sentences"]:
-        print(sentence)
-    print(f"\nreport: {folder / verdict['files']['report']}")
-    print(f"next:   {verdict['command']}")
+    _tell_study(verdict, out)
 
 
 def learn(
@@ -280,6 +267,24 @@ def info(bundle: str) -> None:
 
 
 # --- parts of commands ----------------------------------------------------------------------------------------------
+
+
+def _tell_study(verdict: Mapping[str, Any], out: str | None) -> None:
+    from .report import table_text
+    from .study.printed import study_table
+
+    # without --out the folder is named by the data, which only the study has read; its command line holds it
+    folder = Path(out) if out is not None else Path(shlex.split(verdict["command"])[2]).parent
+    columns, rows, winner = study_table(folder, verdict)
+    print()
+    if verdict["heading"]:
+        print(f"{verdict['heading']}\n")
+    print(table_text(columns, rows, highlight=winner))
+    print(f"\n{verdict['score']}; * the winner\n")
+    for sentence in verdict["sentences"]:
+        print(sentence)
+    print(f"\nreport: {folder / verdict['files']['report']}")
+    print(f"next:   {verdict['command']}")
 
 
 def _check_run(out: str, seed: int, checkpoint_seconds: float) -> None:

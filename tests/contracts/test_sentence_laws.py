@@ -237,6 +237,8 @@ X = np.random.default_rng(0).normal(size=(40, 5)) * [1, 10, 100, 1, 1]
         ({"validation": 1}, "validation=1 is not a share"),
         ({"validation": None}, "validation=None is not a share"),
         ({"random_state": -1}, "random_state=-1"),
+        ({"device": "abacus"}, "device='abacus' is not there"),
+        ({"device": None}, "device=None is not there"),
     ],
 )
 def test_what_cannot_train_fails_before_the_first_step(options, said):

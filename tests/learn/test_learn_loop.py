@@ -123,6 +123,24 @@ def test_coding_while_it_learns_changes_nothing():
     np.testing.assert_array_equal(watched.transform(pictures), quiet.transform(pictures))
 
 
+def test_a_code_that_only_views_compare_has_units_of_one_scale():
+    made = coder("views(noise(0.1)) + invariance() + variance() + covariance()", epochs=20, validation=0).fit(X)
+    codes = made.transform(X)
+    np.testing.assert_allclose(codes.mean(0), 0, atol=1e-4)
+    np.testing.assert_allclose(codes.std(0), 1, atol=1e-4)
+    rows, model = Rows(X, made.schema_), made.model_
+    before = held_out_loss(model, rows, 0)
+    model.standardise(torch.tensor([1.0, -2.0, 0.5]), torch.tensor([2.0, 0.3, 1.0]))
+    assert held_out_loss(model, rows, 0) == pytest.approx(before, rel=1e-4)  # the projector takes the change back
+
+
+def test_a_coder_learned_on_one_device_loads_where_that_is_missing(tmp_path):
+    made = coder(device="cpu").fit(X)
+    made.save(tmp_path / "b")
+    assert "device" not in codelayer.bundle.read(tmp_path / "b").plan["options"]
+    assert codelayer.load(tmp_path / "b").device == "auto"
+
+
 def test_a_fit_again_starts_anew():
     made = coder()
     first = made.fit(X).transform(X)

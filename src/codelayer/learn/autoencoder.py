@@ -49,7 +49,7 @@ class Autoencoder(Coder):
     net : str, default="auto"
         "mlp(512, 256)", "conv(32, 64)", ...; "auto" follows the recipe, else the sample's shape and a cost limit.
     epochs : int or "auto", default="auto"
-        Passes over the rows; "auto" makes about 3000 steps, within 20 to 200 epochs (4000 steps, within 5 to 100,
+        Passes over the rows; "auto" makes about 3000 steps, within 20 to 200 epochs (2500 steps, within 5 to 100,
         for objectives that compare views).
     batch_size : int or "auto", default="auto"
         Rows per step; "auto" is a sixteenth of the rows, within 32 to 256, and 64 for objectives that compare views.
@@ -347,8 +347,8 @@ class Autoencoder(Coder):
         tensors["dead_units"] = self.dead_units_
         if self.model_.net.decoder is None:
             tensors |= self.ridge_.tensors()
-        options = {name: value for name, value in self.get_params().items() if name not in ("run", "random_state")}
-        options["random_state"] = self.record_["seed"]
+        kept = {name: value for name, value in self.get_params().items() if name not in ("run", "device")}
+        options = {**kept, "random_state": self.record_["seed"]}
         plan = {"objective": self.objective_, "net": self.net_, "code_size": self.code_size}
         return {**plan, "options": options, "record": self.record_}, tensors
 

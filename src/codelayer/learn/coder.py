@@ -25,6 +25,7 @@ from ..data.tables import Table, is_frame
 from ..errors import DataError
 
 GOLDEN_ROWS = 4
+FEW_ROWS = 8
 
 
 class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -115,7 +116,9 @@ class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """At most `block_rows` encoded rows, followed by as many rows of zeros as make one of few shapes."""
         rows = len(encoded)
         size = self.block_rows if rows > self.block_rows // 2 else -(-rows // 64) * 64
-        if rows == 1 or rows == size:
+        if rows == 1:  # few rows take no longer than one, but for pictures
+            size = 1 if encoded.ndim == 4 else FEW_ROWS
+        if rows == size:
             return encoded
         padded = np.zeros((size, *encoded.shape[1:]), np.float32)
         padded[:rows] = encoded

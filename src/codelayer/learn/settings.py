@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.utils import check_random_state
 
 from ..errors import SentenceError
@@ -19,7 +20,7 @@ from ..nets import MAX_WIDTH
 from ..objective import parse_objective, recipe_of
 
 STEPS = 3000
-VIEW_STEPS = 4000
+VIEW_STEPS = 2500
 
 
 def check_options(options: Mapping[str, Any]) -> None:
@@ -42,6 +43,10 @@ def check_options(options: Mapping[str, Any]) -> None:
         raise SentenceError(f"validation={share!r} is not a share", "it lies in [0, 1), usually 0.1")
     if isinstance(seed, int | np.integer) and seed < 0:
         raise SentenceError(f"random_state={seed} is not possible", "it is a whole number, at least 0")
+    try:
+        torch.empty(0, device=torch.device("cpu" if options["device"] == "auto" else options["device"]))
+    except (RuntimeError, AssertionError, TypeError):
+        raise SentenceError(f"device={options['device']!r} is not there", "use 'auto' or 'cpu'") from None
     if options["batch_size"] == 1 and parse_objective(recipe_of(options["objective"])[0]).compares_views:
         raise SentenceError("batch_size=1 leaves views() nothing to compare", "choose 2 or more, usually 64")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.utils import check_random_state
 
 from ..data.rows import rows_of, take
@@ -144,7 +145,16 @@ def default_code_size(features: int) -> int:
 
 
 def forecast(rival: Rival, rows: Any) -> float:
-    """Seconds one fit of a learned rival will take, measured on a few steps."""
+    """Seconds one fit of a learned rival will take, measured on a few steps on one thread, as the workers have."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _forecast(rival, rows)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _forecast(rival: Rival, rows: Any) -> float:
     coder = rival.build(0)
     n = rows_of(rows)
     few = take(rows, np.unique(np.linspace(0, n - 1, min(n, 1024)).astype(int)))

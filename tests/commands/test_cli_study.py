@@ -1,0 +1,89 @@
+"""`study` prints plan, table, verdict and the next line; its folder serves encode, predict and info."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.csv
+import pytest
+
+from codelayer import DataError, RunError, commands
+
+QUICK = {"quick": True, "time_limit": 0.01, "workers": 1}  # no time for what has to be learned
+
+
+def write_rows(path: Path, rows: int, labelled: bool) -> str:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(rows, 3))
+    lines = ["u,v,w,kind" if labelled else "u,v,w"]
+    for row in x:
+        cells = [f"{value:.3f}" for value in row]
+        lines.append(",".join([*cells, "b" if row[0] > 0 else "a"] if labelled else cells))
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder of a finished study, and its data."""
+    folder = tmp_path_factory.mktemp("study")
+    data = write_rows(folder / "rows.csv", 24, labelled=True)
+    commands.study(data, label="kind", out=str(folder / "out"), **QUICK)
+    return folder / "out", data
+
+
+def test_a_finished_study_is_printed_again_with_its_winner_and_the_next_line(studied, capsys):
+    folder, data = studied
+    commands.study(data, label="kind", out=str(folder), **QUICK)
+    told = capsys.readouterr().out
+    lines = told.splitlines()
+    assert lines[0].startswith(f"{folder} holds this study, complete")
+    assert sum(line.startswith("* ") for line in lines) == 1
+    assert {"raw features", "PCA", "random forest", "chance"} <= {line[2:].split("  ")[0] for line in lines}
+    assert "balanced accuracy; * the winner" in told
+    assert f"report: {folder / 'report.html'}" in told and (folder / "report.html").stat().st_size > 10_000
+    assert lines[-1].startswith("next:   codelayer ") and f"{folder}/bundle" in lines[-1]
+
+
+def test_other_options_are_refused_with_both_values(studied):
+    folder, data = studied
+    with pytest.raises(RunError, match="holds a run with code_size=None, now code_size=1 was asked"):
+        commands.study(data, label="kind", out=str(folder), code_size=1, **QUICK)
+
+
+def test_the_folder_of_a_study_serves_as_its_bundle(studied, tmp_path, capsys):
+    folder, data = studied
+    commands.predict(str(folder), data, out=str(tmp_path / "labels.csv"))
+    table = pyarrow.csv.read_csv(tmp_path / "labels.csv")
+    assert table.column_names == ["key", "label", "p_a", "p_b"] and table.num_rows == 24
+    commands.encode(str(folder / "bundle"), data, out=str(tmp_path / "codes.npy"))
+    assert len(np.load(tmp_path / "codes.npy")) == 24
+    capsys.readouterr()
+    commands.info(str(folder))
+    assert "with its head" in capsys.readouterr().out
+
+
+def test_without_labels_and_without_out_the_folder_is_named_by_the_data(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_rows(tmp_path / "plain.csv", 30, labelled=False)
+    commands.study("plain.csv", **QUICK)
+    told = capsys.readouterr().out
+    assert "fidelity, not usefulness" in told and "dropped: " in told
+    assert (tmp_path / "study-plain" / "verdict.json").exists()
+    assert f"report: {Path('study-plain') / 'report.html'}" in told
+    assert told.splitlines()[-1] == "next:   codelayer encode study-plain/bundle plain.csv --out codes.npy"
+
+
+def test_bad_options_are_refused_before_anything_is_made(tmp_path):
+    data = write_rows(tmp_path / "rows.csv", 30, labelled=True)
+    for option, told in (
+        ({"seeds": 0}, "seeds=0"),
+        ({"task": "sort"}, "task='sort'"),
+        ({"time_limit": -1.0}, "time_limit=-1"),
+        ({"label": "colour"}, "no column is called 'colour'"),
+        ({"label": "kind", "drop": ["x"]}, "no column is called 'x'"),
+    ):
+        with pytest.raises(DataError, match=told):
+            commands.study(data, out=str(tmp_path / "out"), **option)
+    assert not (tmp_path / "out").exists()
