@@ -6,7 +6,6 @@ above that of importing torch and the package, and rows per second beside the ba
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import tempfile
@@ -48,7 +47,10 @@ def main() -> None:
         seconds, bare, extra = [], [], []
         for _ in range(3):
             done = subprocess.run(
-                [sys.executable, "-c", RUN, str(bundle), str(data), str(out)], capture_output=True, text=True, check=True
+                [sys.executable, "-c", RUN, str(bundle), str(data), str(out)],
+                capture_output=True,
+                text=True,
+                check=True,
             )
             took, before, peak = (float(value) for value in done.stdout.splitlines()[-1].split())
             seconds.append(took)
@@ -60,11 +62,25 @@ def main() -> None:
                     model.codes(block)
             bare.append((time.perf_counter() - started) * ROWS / len(kept))
     share = [b / s for b, s in zip(bare, seconds, strict=True)]
-    print(f"encode {np.median(seconds):.1f} s, bare {np.median(bare):.1f} s, share {np.median(share):.0%}, "
-          f"extra memory {max(extra):.0f} MB (this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB)")
-    write("encode_speed", "Does encode stay small and fast on a million rows?",
-          [{"rows": ROWS, "columns": WIDE, "seconds": spread(seconds), "bare_seconds": spread(bare),
-            "share_of_bare": spread(share), "extra_memory_mb": spread(extra)}], threads=1)
+    print(
+        f"encode {np.median(seconds):.1f} s, bare {np.median(bare):.1f} s, share {np.median(share):.0%}, "
+        f"extra memory {max(extra):.0f} MB"
+    )
+    write(
+        "encode_speed",
+        "Does encode stay small and fast on a million rows?",
+        [
+            {
+                "rows": ROWS,
+                "columns": WIDE,
+                "seconds": spread(seconds),
+                "bare_seconds": spread(bare),
+                "share_of_bare": spread(share),
+                "extra_memory_mb": spread(extra),
+            }
+        ],
+        threads=1,
+    )
 
 
 if __name__ == "__main__":

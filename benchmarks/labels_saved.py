@@ -1,4 +1,4 @@
-"""How many labels does a code save?  python benchmarks/labels_saved.py digits|mnist [--quick]  (2 min and 40 min, 2 cores)
+"""How many labels does a code save?  python benchmarks/labels_saved.py digits|mnist [--quick]  (2 and 30 min, 2 cores)
 
 Runs the real study with its defaults in a process of its own and records its table: balanced accuracy of a linear probe
 on the report part (read once) at each number of labels per class, with 95 % intervals, beside raw features and PCA;
@@ -76,10 +76,20 @@ def main() -> None:
             print(f"{row['rival']:14s} {row['metric']:12s} {row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]")
     print(verdict["verdict"])
     print(f"{seconds:.0f} s, {peak[0]:.0f} MB")
-    facts = {key: verdict[key] for key in ("winner", "best_code", "sentences", "rows", "code_size", "seeds", "draws", "seed")}
+    facts = {
+        key: verdict[key] for key in ("winner", "best_code", "sentences", "code_size", "seeds", "draws", "seed")
+    }
     name = f"labels_saved_{data}{'_quick' if quick else ''}"
-    write(name, "How many labels does a code save?", figures, command=f"codelayer study {data}{' --quick' if quick else ''}",
-          seconds=seconds, peak_memory_mb=peak[0], load_before=load, **facts)
+    write(
+        name,
+        "How many labels does a code save?",
+        figures,
+        command=f"codelayer study {data}{' --quick' if quick else ''}",
+        seconds=seconds,
+        peak_memory_mb=peak[0],
+        load_before=load,
+        **facts,
+    )
 
 
 if __name__ == "__main__":

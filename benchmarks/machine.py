@@ -22,7 +22,9 @@ def machine() -> dict[str, Any]:
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
-        total = next(line for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines() if "MemTotal" in line)
+        total = next(
+            line for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines() if "MemTotal" in line
+        )
         memory = round(int(total.split()[1]) / 2**20, 1)
     names = ("torch", "numpy", "scikit-learn", "codelayer")
     return {
@@ -47,4 +49,9 @@ def write(name: str, question: str, rows: list[dict[str, Any]], **facts: Any) ->
 
 def spread(values: list[float]) -> dict[str, float]:
     """Median and the range of repeated measurements."""
-    return {"median": float(np.median(values)), "low": float(np.min(values)), "high": float(np.max(values)), "n": len(values)}
+    return {
+        "median": float(np.median(values)),
+        "low": float(np.min(values)),
+        "high": float(np.max(values)),
+        "n": len(values),
+    }

@@ -1,9 +1,9 @@
 """Which weights should the recipes have?  python benchmarks/recipe_weights.py  (about 10 min, 2 cores)
 
 Every recipe with one free number is trained over a small grid of it on three data sets (pictures, two tables), three
-seeds each; the score is the area under the label curve of a linear probe on rows that the codes have not seen, beside
-that of PCA of equal width. A recipe takes the value with the best mean rank over the data sets. Only `train` and `choose`
-parts of a fixed split are used, so that a study of the same data still has fresh report rows.
+seeds each; the score is the area under the label curve of a linear probe on rows that the codes have not seen,
+beside that of PCA of equal width. A recipe takes the value with the best mean rank over the data sets. Only the
+`train` and `choose` parts of a fixed split are used, so that a study of the same data still has fresh report rows.
 """
 
 from __future__ import annotations
@@ -56,8 +56,12 @@ def area(data: Data, text: str, net: str, seed: int) -> dict[str, float]:
         warnings.simplefilter("ignore")
         coder.fit(x)
     curve = label_curve(
-        coder.transform(x), y, coder.transform(parts.rows("choose")), parts.known_labels("choose"),
-        picked=parts.picked(seed, 7), task="class",
+        coder.transform(x),
+        y,
+        coder.transform(parts.rows("choose")),
+        parts.known_labels("choose"),
+        picked=parts.picked(seed, 7),
+        task="class",
     )
     return {"area": curve.area, "dead": len(getattr(coder, "dead_units_", ()))}
 
@@ -73,14 +77,27 @@ def main() -> None:
             joblib.delayed(area)(data, text, RECIPES.get(recipe, ("", "mlp()"))[1], s) for recipe, _, text, s in jobs
         )
         for (recipe, value, text, s), one in zip(jobs, found, strict=True):
-            rows.append({"data": name, "rows": rows_of(data.x), "recipe": recipe, "value": value, "text": text, "seed": s, **one})
+            rows.append(
+                {
+                    "data": name,
+                    "rows": rows_of(data.x),
+                    "recipe": recipe,
+                    "value": value,
+                    "text": text,
+                    "seed": s,
+                    **one,
+                }
+            )
         for recipe, value in dict.fromkeys((job[0], job[1]) for job in jobs):
             areas = [r["area"] for r in rows if r["data"] == name and r["recipe"] == recipe and r["value"] == value]
             dead = [r["dead"] for r in rows if r["data"] == name and r["recipe"] == recipe and r["value"] == value]
-            print(f"{name:14s} {recipe:12s} {value:7s} area {np.mean(areas):.4f} +- {np.std(areas):.4f} dead {np.mean(dead):.1f}", flush=True)
+            print(
+                f"{name:14s} {recipe:12s} {value:7s} area {np.mean(areas):.4f} +- {np.std(areas):.4f} "
+                f"dead {np.mean(dead):.1f}",
+                flush=True,
+            )
     write("recipe_weights", "Which weights should the recipes have?", rows, seeds=SEEDS)
 
 
 if __name__ == "__main__":
     main()
-

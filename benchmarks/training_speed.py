@@ -9,6 +9,7 @@ Adam; `mlpregressor` scikit-learn's; `pythae` is measured when it is installed (
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import sys
 import tempfile
 import time
@@ -33,7 +34,7 @@ def layers(widths: tuple[int, ...]) -> nn.Sequential:
     """The mirrored net, its mean subtraction and all, as one Sequential."""
     sizes = [*widths, *reversed(widths[:-1])]
     parts: list[nn.Module] = []
-    for i, (a, b) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (a, b) in enumerate(itertools.pairwise(sizes)):
         parts.append(nn.Linear(a, b))
         if i not in (len(widths) - 2, len(sizes) - 2):
             parts.append(nn.ReLU())
@@ -143,7 +144,7 @@ def peak_share(seconds_per_epoch: float, rows: int, widths: tuple[int, ...]) -> 
         times.append(time.perf_counter() - started)
     peak = 2 * 1024**3 / min(times)
     sizes = [*widths, *reversed(widths[:-1])]
-    work = sum(x * y for x, y in zip(sizes, sizes[1:], strict=False))
+    work = sum(x * y for x, y in itertools.pairwise(sizes))
     done = 2 * rows * (3 * work - sizes[0] * sizes[1])  # no gradient of the input
     return done / seconds_per_epoch / peak
 
@@ -189,15 +190,28 @@ def main() -> None:
             ratios = [b / v for b, v in zip(times["bare"], values, strict=True)]
             faster = [v / o for v, o in zip(values, times["codelayer"], strict=True)]
             rows.append(
-                {"data": data, "loop": name, "seconds_per_epoch": spread(values), "speed_of_bare": spread(ratios),
-                 "codelayer_is_faster_by": spread(faster)}
+                {
+                    "data": data,
+                    "loop": name,
+                    "seconds_per_epoch": spread(values),
+                    "speed_of_bare": spread(ratios),
+                    "codelayer_is_faster_by": spread(faster),
+                }
             )
-            print(f"{data}: {name} {np.median(values):.3f} s per epoch, {np.median(ratios):.1%} of bare, "
-                  f"codelayer x {np.median(faster):.2f}")
+            print(
+                f"{data}: {name} {np.median(values):.3f} s per epoch, {np.median(ratios):.1%} of bare, "
+                f"codelayer x {np.median(faster):.2f}"
+            )
     share = peak_share(float(np.median(mnist["bare"])), len(flat), WIDTHS)
     print(f"the bare loop reaches {share:.0%} of the matrix product's peak")
-    write("training_speed", "How fast is the training loop beside a bare one and three peers?", rows,
-          threads=1, rounds=rounds, bare_share_of_peak=share)
+    write(
+        "training_speed",
+        "How fast is the training loop beside a bare one and three peers?",
+        rows,
+        threads=1,
+        rounds=rounds,
+        bare_share_of_peak=share,
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Fits that are killed or interrupted and continued, each in a forked process: run by test_learn_resume.py.
 
     python stopped_runs.py mlp|conv FOLDER      prints one JSON object
+    python stopped_runs.py digest               prints the hash of the weights of small fits
 
 Reads  nothing.
-Gives  whether the continued fit ended in the bits of the fit that was never stopped.
+Gives  how the continued fits compare with the fit that was never stopped.
 """
 
 from __future__ import annotations
@@ -120,11 +121,14 @@ def finished(folder: Path, whole: Path) -> dict[str, object]:
     }
 
 
-def digest() -> str:
-    """Of the weights of one small fit."""
-    weights = coder("mlp").fit(data("mlp"))._state()[1]
-    whole = b"".join(name.encode() + value.tobytes() for name, value in sorted(weights.items()))
-    return hashlib.sha256(whole).hexdigest()
+def digest() -> list[str]:
+    """Of the weights of one fit of each kind."""
+    found = []
+    for kind in KINDS:
+        weights = coder(kind).fit(data(kind))._state()[1]
+        whole = b"".join(name.encode() + value.tobytes() for name, value in sorted(weights.items()))
+        found.append(hashlib.sha256(whole).hexdigest())
+    return found
 
 
 def main(kind: str, folder: Path) -> dict[str, object]:
@@ -147,10 +151,9 @@ def main(kind: str, folder: Path) -> dict[str, object]:
     x = data(kind)
     found["again"] = bool(np.array_equal(again.transform(x), load(whole).transform(x)))
     found["untouched"] = before == (run / "weights.safetensors").stat().st_mtime_ns
-    found["digest"] = digest()
     return found
 
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore", UserWarning)
-    print(json.dumps(main(sys.argv[1], Path(sys.argv[2]))))
+    print(json.dumps(digest() if sys.argv[1] == "digest" else main(sys.argv[1], Path(sys.argv[2]))))

@@ -18,54 +18,43 @@ from codelayer.errors import BundleError, RunError
 from codelayer.learn.autoencoder import Autoencoder
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="stopped fits are made in forked processes")
-KINDS = ("mlp", "conv")
-WHOLE = ["bundle.json", "golden.safetensors", "weights.safetensors"]
 
 
-@pytest.fixture(scope="module")
-def stopped(tmp_path_factory):
-    """What stopped_runs.py found for each kind; both run at once, with different hash seeds."""
-    script = Path(__file__).with_name("stopped_runs.py")
-    running = {}
-    for seed, kind in enumerate(KINDS):
-        env = os.environ | {
-            "PYTHONPATH": str(Path(codelayer.__file__).parents[1]),
-            "PYTHONHASHSEED": str(seed),
-            "OMP_NUM_THREADS": "1",
-        }
-        command = [sys.executable, str(script), kind, str(tmp_path_factory.mktemp(kind))]
-        running[kind] = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    found = {}
-    for kind, process in running.items():
-        out, error = process.communicate(timeout=300)
-        assert process.returncode == 0, error
-        found[kind] = json.loads(out)
-    return found
+def script(hash_seed: int, *arguments: str) -> subprocess.Popen:
+    """stopped_runs.py, begun in a process of its own."""
+    env = os.environ | {
+        "PYTHONPATH": str(Path(codelayer.__file__).parents[1]),
+        "PYTHONHASHSEED": str(hash_seed),
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [sys.executable, str(Path(__file__).with_name("stopped_runs.py")), *arguments]
+    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_fit_killed_again_and_again_ends_in_the_bits_of_the_unbroken_one(stopped, kind):
-    found = stopped[kind]
+def told(process: subprocess.Popen) -> dict:
+    """What it found."""
+    out, error = process.communicate(timeout=300)
+    assert process.returncode == 0, error
+    return json.loads(out)
+
+
+@pytest.mark.parametrize("kind", ["mlp", "conv"])
+def test_a_stopped_fit_ends_in_the_bits_of_the_unbroken_one(kind, tmp_path):
+    found = told(script(0, kind, str(tmp_path)))
     assert found["kills"] >= 3 and found["ended"]
-    assert found["killed"]["tensors"] > 5 and found["killed"]["apart"] == []
-    assert found["killed"]["same_record"]  # history, epochs, dead units, whatever the number of stretches
+    # Ctrl-C: status 130, a checkpoint and no bundle; the next fit begins with the third epoch
+    assert found["stopped"] == {"status": 130, "left": True, "finished": True, "first": 3}
+    for run in (found["killed"], found["interrupted"]):
+        assert run["tensors"] > 5 and run["apart"] == []
+        assert run["same_record"]  # history, epochs, dead units, whatever the number of stretches
+        assert run["entries"] == ["bundle.json", "golden.safetensors", "weights.safetensors"]
+    # asked for once more, a finished run is read and not touched
+    assert found["again"] and found["untouched"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_finished_run_is_a_bundle_and_is_not_touched_again(stopped, kind):
-    assert stopped[kind]["killed"]["entries"] == stopped[kind]["interrupted"]["entries"] == WHOLE
-    assert stopped[kind]["again"] and stopped[kind]["untouched"]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_ctrl_c_leaves_a_checkpoint_and_the_next_fit_goes_on_from_it(stopped, kind):
-    found = stopped[kind]["stopped"]
-    assert found == {"status": 130, "left": True, "finished": True, "first": 3}
-    assert stopped[kind]["interrupted"]["apart"] == [] and stopped[kind]["interrupted"]["same_record"]
-
-
-def test_the_same_seed_gives_the_same_bits_in_two_processes(stopped):
-    assert stopped["mlp"]["digest"] == stopped["conv"]["digest"]
+def test_the_same_seed_gives_the_same_bits_in_two_processes():
+    processes = [script(hash_seed, "digest") for hash_seed in (0, 1)]
+    assert told(processes[0]) == told(processes[1])
 
 
 # --- in this process ------------------------------------------------------------------------------------------------

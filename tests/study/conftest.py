@@ -11,7 +11,7 @@ from study_cases import clusters
 
 @pytest.fixture(scope="session")
 def labelled_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A table with a leak, a time column, a group column, duplicates, a text column, missing cells and gaps in labels."""
+    """A table with a leak, a time column, a group column, duplicates, missing cells and gaps in labels."""
     x, y = clusters()
     rng = np.random.default_rng(1)
     lines = ["a,b,c,d,leaky,when,who,label"]

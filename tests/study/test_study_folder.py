@@ -42,7 +42,15 @@ def test_the_report_is_one_self_contained_page(finished):
     page = (finished[0] / "report.html").read_text(encoding="utf-8")
     assert "http://" not in re.sub(r'xmlns="[^"]+"', "", page).replace("http://www.w3.org", "")
     assert "https://" not in page
-    for title in ("The table", "Label curves", "Score against cost", "Reconstructions", "A map", "Nearest neighbours", "not measured"):
+    for title in (
+        "The table",
+        "Label curves",
+        "Score against cost",
+        "Reconstructions",
+        "A map",
+        "Nearest neighbours",
+        "not measured",
+    ):
         assert title in page
     assert len(page) < 1_500_000
 
@@ -113,7 +121,8 @@ rng = np.random.default_rng(0)
 y = np.arange(300) % 3
 x = rng.normal(size=(3, 8))[y] * 1.5 + rng.normal(size=(300, 8))
 names = np.array([f"class {i}" for i in y], dtype=object)
-verdict = Study(x, label=names, out=sys.argv[1], rivals=("pca", "undercomplete", "denoising", "sparse"), workers=1, quick=True).run()
+rivals = ("pca", "undercomplete", "denoising", "sparse")
+verdict = Study(x, label=names, out=sys.argv[1], rivals=rivals, workers=1, quick=True).run()
 print(verdict["area"])
 """
 

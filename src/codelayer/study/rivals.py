@@ -124,7 +124,9 @@ def keep_named(rivals: list[Rival], wanted: tuple[str, ...], objectives: tuple[s
     known = [rival.name for rival in rivals]
     for name in wanted:
         if name not in known:
-            raise DataError(f"no rival is called {name!r}{did_you_mean(name, known)}", f"known here: {', '.join(known)}")
+            raise DataError(
+                f"no rival is called {name!r}{did_you_mean(name, known)}", f"known here: {', '.join(known)}"
+            )
     if not wanted:
         return rivals
     own = {rival.name for rival in rivals if rival.role == "given" or rival.sentence in objectives}

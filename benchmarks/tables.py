@@ -1,0 +1,186 @@
+"""Write docs/figures.md from benchmarks/results/*.json:  python benchmarks/tables.py
+
+Every figure of the documents comes from here. A test holds the committed page against the committed results.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "figures.md"
+HEAD = """# Figures
+
+Measured by the scripts in `benchmarks/`, on the machine each table names; written by `benchmarks/tables.py` from the
+committed files in `benchmarks/results/`. Speed is given as ratios of contestants that took turns in one run, with the
+lowest and highest of the rounds in brackets. Scores carry 95 % intervals.
+"""
+
+
+def load(name: str) -> dict[str, Any] | None:
+    """One result file, or None when that benchmark has not been run."""
+    path = HERE / "results" / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def about(result: dict[str, Any]) -> str:
+    """The machine in one line."""
+    one = result["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in one["versions"].items())
+    load_average = one.get("load_average_at_start")
+    busy = f"; load average {load_average[0]:.1f} when it was written" if load_average else ""
+    return f"*{one['processor']}, {one['cores']} cores, {one['memory_gib']} GiB; {versions}; {one['date']}{busy}.*"
+
+
+def table(columns: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(columns) + " |", "| " + " | ".join("---" for _ in columns) + " |"]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def labels_saved(data: str) -> str:
+    """The label curves of the study of one data set."""
+    result = load(f"labels_saved_{data}")
+    if result is None:
+        return ""
+    counts = sorted({int(row["metric"].split("@")[1]) for row in result["rows"] if row["metric"].startswith("linear@")})
+    values = {(row["rival"], row["metric"]): row for row in result["rows"]}
+    rivals = {row["rival"] for row in result["rows"] if row["metric"] == "linear_area"}
+    order = sorted(rivals, key=lambda name: -values[name, "linear_area"]["value"])
+    rows = []
+    for name in order:
+        cells = [values[name, f"linear@{count}"] for count in counts]
+        area = values[name, "linear_area"]
+        rows.append([name, *[_interval(one) for one in cells], _interval(area)])
+    made = (
+        f"`{result['command']}`: {result['draws']} label draws, "
+        f"{result['seeds']} seeds, code of {result['code_size']}; {result['seconds']:.0f} s, "
+        f"{result['peak_memory_mb'] / 1000:.1f} GB at most. Verdict: {result['sentences'][0]}"
+    )
+    return "\n\n".join(
+        [
+            f"## Labels saved: {data}",
+            "Balanced accuracy of a linear probe on the report part by labels per class, and the area under the curve.",
+            table(["rival", *[str(count) for count in counts], "area"], rows),
+            made,
+            about(result),
+        ]
+    )
+
+
+def _interval(row: dict[str, Any]) -> str:
+    return f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+
+
+def _ratio(one: dict[str, float], digits: int = 2) -> str:
+    return f"{one['median']:.{digits}f} [{one['low']:.{digits}f}, {one['high']:.{digits}f}]"
+
+
+def training_speed() -> str:
+    """The training loop beside a bare one and peers."""
+    result = load("training_speed")
+    if result is None:
+        return ""
+    rows = [
+        [
+            r["data"],
+            r["loop"],
+            _ratio(r["seconds_per_epoch"], 3),
+            _ratio(r["speed_of_bare"]),
+            _ratio(r["codelayer_is_faster_by"]),
+        ]
+        for r in result["rows"]
+    ]
+    return "\n\n".join(
+        [
+            "## Training speed",
+            f"Training steps alone, one thread, {result['rounds']} rounds; the bare loop reaches "
+            f"{result['bare_share_of_peak']:.0%} of a large matrix product's speed.",
+            table(["data and net", "loop", "seconds per epoch", "speed, bare = 1", "codelayer is faster by"], rows),
+            about(result),
+        ]
+    )
+
+
+def encode_speed() -> str:
+    """Encoding a million rows."""
+    result = load("encode_speed")
+    if result is None:
+        return ""
+    one = result["rows"][0]
+    row = [_ratio(one["seconds"], 1), _ratio(one["share_of_bare"]), _ratio(one["extra_memory_mb"], 0)]
+    return "\n\n".join(
+        [
+            "## Encoding a million rows",
+            f"`codelayer encode` of {one['rows']:,} x {one['columns']} float32 rows from an .npy file, one thread.",
+            table(["seconds", "speed, bare forward pass = 1", "MB above the import"], [row]),
+            about(result),
+        ]
+    )
+
+
+def hinton() -> str:
+    """The deep autoencoder of 2006."""
+    result = load("hinton_2006")
+    if result is None:
+        return ""
+    one = result["rows"][0]
+    low, high = one["test_interval"]
+    rows = [
+        ["published (Hinton and Salakhutdinov 2006)", "", "3.00"],
+        ["PCA-30", f"{one['pca_30_train']:.2f}", f"{one['pca_30_test']:.2f}"],
+        ["ours", f"{one['train']:.2f}", f"{one['test']:.2f} [{low:.2f}, {high:.2f}]"],
+    ]
+    return "\n\n".join(
+        [
+            "## MNIST, 784-1000-500-250-30",
+            f"Squared error per picture. {one['net']}, {one['passes']} passes over the training pictures and "
+            f"{one['copies']} altered copies of each, {one['seconds'] / 60:.0f} minutes, seed {one['seed']}.",
+            table(["", "train", "test"], rows),
+            about(result),
+        ]
+    )
+
+
+def recipe_weights() -> str:
+    """The calibration of the recipes."""
+    result = load("recipe_weights")
+    if result is None:
+        return ""
+    sets = list(dict.fromkeys(row["data"] for row in result["rows"]))
+    keys = list(dict.fromkeys((row["recipe"], row["value"], row["text"]) for row in result["rows"]))
+    rows = []
+    for recipe, _, text in keys:
+        cells = []
+        for data in sets:
+            found = [row["area"] for row in result["rows"] if row["data"] == data and row["text"] == text]
+            cells.append(f"{sum(found) / len(found):.3f}")
+        rows.append([recipe, f"`{text}`", *cells])
+    return "\n\n".join(
+        [
+            "## Weights of the recipes",
+            f"Mean area under the label curve on the choosing part, {result['seeds']} seeds.",
+            table(["recipe", "sentence", *sets], rows),
+            about(result),
+        ]
+    )
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [
+        HEAD.strip(),
+        labels_saved("digits"),
+        labels_saved("mnist"),
+        training_speed(),
+        encode_speed(),
+        hinton(),
+        recipe_weights(),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
