@@ -224,7 +224,8 @@ def measure(
 ) -> None:
     """Measure codes from anywhere, beside chance and rivals.
 
-    The rivals are the raw features and a PCA of equal width. It writes card.json and card.html.
+    The rivals are the raw features and a PCA of equal width. It writes card.json and card.html. Of more than 10,000
+    rows, 10,000 drawn at random are measured.
 
     codes: a .npy, .npz, .parquet or .csv file of codes, one row per sample
     labels: a file of labels, row for row; or a column (in an .npz an array) of --x

@@ -12,7 +12,7 @@ import codelayer
 from codelayer import DataError, RunError, commands
 from codelayer.learn.facts import bundle_facts
 from codelayer.measure import METRICS
-from codelayer.study.cardpage import card_of_files
+from codelayer.study.cardpage import MOST_ROWS, card_of_files
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +64,18 @@ def test_rows_without_a_code_are_left_out_everywhere(few, tmp_path):
     for given in ({"labels": str(few / "labels.csv")}, {"x": str(few / "xy.npz")}):
         card = card_of_files(str(tmp_path / "codes.npy"), **given)
         assert card["n"] == 88 and "2 rows have no code (NaN) and are left out" in card["notes"]
+
+
+def test_of_many_rows_some_are_drawn_together_with_their_labels(tmp_path):
+    y = np.arange(MOST_ROWS + 500) % 2
+    codes = np.random.default_rng(0).normal(size=(len(y), 1)) * 0.01 + y[:, None]
+    codes[:30] = np.nan
+    np.save(tmp_path / "codes.npy", codes)
+    np.save(tmp_path / "y.npy", y)
+    card = card_of_files(str(tmp_path / "codes.npy"), labels=str(tmp_path / "y.npy"))
+    assert card["n"] == MOST_ROWS and f"{MOST_ROWS:,} of {len(y) - 30:,} rows are measured" in card["notes"][1]
+    area = {one["name"]: one["value"] for one in card["metrics"]}["linear_area"]
+    assert area > 0.99, "every row kept its own label"
 
 
 def test_codes_of_a_folder_with_a_broken_picture_are_measured_with_it(pictures, tmp_path):

@@ -64,7 +64,7 @@ def resolved(options: Mapping[str, Any], rows: int) -> dict[str, Any]:
     batch = min(int(batch), rows)
     epochs = options["epochs"]
     if epochs == "auto":
-        steps, fewest, most = (VIEW_STEPS, 5, 100) if views else (STEPS, 20, 200)
+        steps, fewest, most = (VIEW_STEPS, 5, 75) if views else (STEPS, 20, 100)
         epochs = int(np.clip(round(steps * batch / rows), fewest, most))
     pace = options["learning_rate"]
     if pace == "auto":

@@ -48,7 +48,7 @@ def explained_share(x: np.ndarray, rebuilt: np.ndarray) -> Reading:
     source="Hinton and Salakhutdinov 2006",
 )
 def squared_error(x: np.ndarray, rebuilt: np.ndarray) -> Reading:
-    """How far is the reconstruction from the sample: squared distance, summed over features?
+    """How far is the reconstruction from the sample (squared distance, summed over features)?
 
     x, rebuilt  (n, features)
     returns     mean over samples, in squared units of x, at least 0

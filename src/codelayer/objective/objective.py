@@ -184,6 +184,8 @@ def parse_objective(text: str) -> Objective:
         parts = read(text, *SLOTS)
     except SentenceError as error:
         name = text.strip().removesuffix("()") if isinstance(text, str) and len(text) < 80 else ""
+        if name in RECIPES:
+            raise SentenceError(f"{name!r} is a recipe, no term", f"it stands for {RECIPES[name][0]}") from None
         if name.isidentifier() and name not in names(*SLOTS):
             known = [*RECIPES, *names(*SLOTS)]
             raise SentenceError(

@@ -23,13 +23,14 @@ from ..measure import card
 from ..report import Report, Series, curves, interval, number
 
 CURVES = {"linear_area": "linear probe", "knn_area": "nearest neighbours"}
+MOST_ROWS = 10_000
 ORDER = ("linear_area", "knn_area", "labels_saved", "trustworthiness", "continuity", "explained_share")
 
 
 def card_of_files(
     codes: str, labels: str | None = None, x: str | None = None, task: str | None = None, seed: int = 0
 ) -> dict[str, Any]:
-    """Measure a file of codes; rows whose code is NaN are left out, and noted.
+    """Measure a file of codes; rows whose code is NaN are left out, and of many rows MOST_ROWS are drawn: both are noted.
 
     codes   see `data.codefiles`
     labels  a file, row for row; or a column (in an .npz an array) of x
@@ -41,22 +42,25 @@ def card_of_files(
     values = read_codes(codes)[1]
     good = ~np.isnan(values).any(axis=1)
     notes = [f"{(~good).sum():,} rows have no code (NaN) and are left out"] if not good.all() else []
+    coded = kept = np.flatnonzero(good)
+    if len(coded) > MOST_ROWS:
+        kept = np.sort(np.random.default_rng([seed, 41]).permutation(coded)[:MOST_ROWS])
+        notes.append(f"{MOST_ROWS:,} of {len(coded):,} rows are measured, drawn at random")
     given: dict[str, Any] = {}
     if x is not None:
         data = load_data(x, label=labels)
         rows = rows_of(data.x)
-        if rows not in (len(values), int(good.sum())):
+        if rows not in (len(values), len(coded)):
             raise DataError(f"{codes} has {len(values)} rows, {x} has {rows}", "row i of each must be the same sample")
-        if rows == len(values) and not good.all():
-            data = data.take(np.flatnonzero(good))
         schema = Schema.fit(data.x)
         notes += [*data.notes, *schema.notes]
+        data = data.take(kept if rows == len(values) else np.searchsorted(coded, kept))
         given = {"x": schema.encode(data.x), "labels": data.labels}
     elif labels is not None:
         known, told = as_labels(read_labels(Path(labels), len(values)), len(values))
         notes += told
-        given = {"labels": None if known is None else known[good]}
-    found = card(values[good], task=task, seed=seed, **given)
+        given = {"labels": None if known is None else known[kept]}
+    found = card(values[kept], task=task, seed=seed, **given)
     return found | {"codes": codes, "notes": [*notes, *found["notes"]]}
 
 

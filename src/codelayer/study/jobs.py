@@ -38,9 +38,8 @@ TREES = 100
 class Task:
     """One rival at one seed.
 
-    train_x    raw rows to learn from; train_y their labels (empty where unknown), or None
-    picked     count -> train rows whose label a probe may see
     folder     the study's state folder
+    task       "class", "number" or None (no labels)
     """
 
     rival: Rival

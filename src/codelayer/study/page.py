@@ -45,8 +45,9 @@ def write_page(found: Findings, verdict: dict[str, Any], coder: Coder) -> None:
     for line in found.study.warnings_:
         page.warn(line)
     for name, told in found.race.told.items():
-        for line in told:
-            page.warn(f"{found.title(name)}: {line}")
+        if told:
+            seeds = f" ({len(told)} seeds told so, each with its own count)" if len(told) > 1 else ""
+            page.warn(f"{found.title(name)}: {told[0]}{seeds}")
     _table(page, found)
     if found.areas:
         _curves(page, found)
