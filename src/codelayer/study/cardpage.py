@@ -30,7 +30,7 @@ ORDER = ("linear_area", "knn_area", "labels_saved", "trustworthiness", "continui
 def card_of_files(
     codes: str, labels: str | None = None, x: str | None = None, task: str | None = None, seed: int = 0
 ) -> dict[str, Any]:
-    """Measure a file of codes; rows whose code is NaN are left out, and of many rows MOST_ROWS are drawn: both are noted.
+    """Measure a file of codes. Rows whose code is NaN are left out, and of many rows MOST_ROWS are drawn; notes say so.
 
     codes   see `data.codefiles`
     labels  a file, row for row; or a column (in an .npz an array) of x
