@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -72,13 +73,14 @@ def test_two_runs_never_share_a_folder_and_a_killed_one_continues_to_the_same_bi
     words += ["--checkpoint-seconds", "0.001"]
     # every step is followed by a synced checkpoint: there is time to come in between
     with subprocess.Popen([sys.executable, "-m", "codelayer", *words], env=environment) as one:
-        until = time.monotonic() + 60
-        while not any((killed / "checkpoints").glob("training*")) and time.monotonic() < until:
-            time.sleep(0.005)
-        if one.poll() is None:
+        while not any((killed / "checkpoints").glob("training*")) and one.poll() is None:
+            time.sleep(0.002)
+        one.send_signal(signal.SIGSTOP)
+        try:
             with pytest.raises(RunError, match=rf"{killed} is in use by another codelayer run \(process {one.pid}\)"):
                 commands.learn("digits", out=str(killed), **LINE)
-        one.kill()
+        finally:
+            one.kill()
     assert not (killed / "bundle.json").exists(), "it was over before it could be killed"
     capsys.readouterr()
     commands.learn("digits", out=str(killed), **LINE)

@@ -36,15 +36,17 @@ class Choice:
 def choose(
     curves: Mapping[str, Curve],
     size: Mapping[str, int],
-    barred: Mapping[str, str],
+    barred: Mapping[str, str] | None = None,
     groups: np.ndarray | None = None,
     first: str = "raw",
 ) -> Choice:
     """Apply the rule to the curves of the `choose` part.
 
-    size   bytes of each rival with its head
+    size    bytes of each rival with its head
+    barred  rivals that a budget keeps out, and why
     first  preferred among ties whatever its size
     """
+    barred = barred or {}
     allowed = {name: curve for name, curve in curves.items() if name not in barred} or dict(curves)
     best = max(allowed, key=lambda name: (allowed[name].area, -size[name]))
     behind = {
