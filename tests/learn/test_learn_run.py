@@ -13,7 +13,7 @@ import pytest
 
 import codelayer.learn.run as module
 from codelayer import bundle
-from codelayer.errors import BundleError, RunError
+from codelayer.errors import BundleError, DataError, RunError
 from codelayer.learn.run import RunFolder, write_atomic
 
 OPTIONS = {"command": "learn", "epochs": 10, "net": "mlp(512)", "sizes": (3, 4), "patience": math.inf}
@@ -228,3 +228,20 @@ def test_the_module_needs_no_torch():
     env = os.environ | {"PYTHONPATH": str(Path(module.__file__).parents[2])}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_a_run_that_was_refused_at_once_leaves_nothing_behind(tmp_path):
+    path = tmp_path / "out"
+    with pytest.raises(DataError), RunFolder(path, {"net": "mlp(0)"}, "data"):
+        raise DataError("mlp(0) is no net", "widths are >= 1")
+    assert not path.exists()
+    with RunFolder(path, {"net": "mlp(8)"}, "data") as run:
+        assert not run.resumed
+
+
+def test_a_run_that_had_begun_keeps_its_state_when_it_fails(tmp_path):
+    path = tmp_path / "out"
+    with pytest.raises(DataError), RunFolder(path, {"net": "mlp(8)"}, "data") as run:
+        (run.state / "training.zip").write_bytes(b"checkpoint")
+        raise DataError("a later mistake", "mend it")
+    assert (path / "checkpoints" / "training.zip").exists()

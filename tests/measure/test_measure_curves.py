@@ -107,3 +107,10 @@ def test_arrays_that_do_not_fit_are_refused():
         label_curve(X[:50], Y[:50], X[:5, :3], Y[:5])
     with pytest.raises(DataError, match="no probe is called 'lineer'; did you mean 'linear'"):
         label_curve(X[TRAIN], Y[TRAIN], X[REST], Y[REST], probe="lineer")
+
+
+def test_a_flat_curve_needs_as_many_labels_as_itself():
+    flat = np.array([1.0, 1.0, 1.0])
+    assert label_efficiency(flat, flat, [1, 5, 10])["ratio"] == pytest.approx(1.0)
+    rising = np.array([0.5, 0.9, 0.9])
+    assert label_efficiency(rising, rising, [1, 5, 10])["ratio"] == pytest.approx(1.0)

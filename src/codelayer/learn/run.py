@@ -30,7 +30,7 @@ from types import TracebackType
 from typing import Any
 
 from ..bundle import from_json, plain, write_atomic, writing
-from ..errors import BundleError, RunError
+from ..errors import BundleError, CodelayerError, RunError
 
 __all__ = ["STATE", "RunFolder", "write_atomic"]
 
@@ -116,7 +116,16 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(error, CodelayerError) and not self.resumed:
+            self._undo()
         self.close()
+
+    def _undo(self) -> None:
+        """Forget a run that was refused before it made anything, so that the mended command is not held against it."""
+        if self.state.is_dir() and {entry.name for entry in self.state.iterdir()} <= {"run.json", ".lock"}:
+            self._remove_state()
+            with suppress(OSError):  # what else lies there is not ours
+                self.path.rmdir()
 
     def _noted(self) -> Mapping[str, Any] | None:
         """What the finished folder notes about itself; a bundle cut short counts for nothing while state is there."""

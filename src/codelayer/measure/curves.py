@@ -168,7 +168,7 @@ def label_efficiency(raw: np.ndarray, code: np.ndarray, counts: Sequence[int]) -
 
     raw, code  (counts,) mean scores of the two label curves
     At each count c the code scores s; raw features first reach s at L labels (interpolated on log labels; a curve that
-    dips is taken at its running maximum). ratio = L / c.
+    dips is taken at its running maximum; where it is flat at s, L is the count nearest to c). ratio = L / c.
     returns  by_count: list of {labels, score, raw_needs, ratio, censored}; ratio: their geometric mean;
              censored: "" exact; "at least": raw never reached some score, L is then the largest count;
              "at most": raw was above it at the smallest count already, L is then the smallest; "both": both occur
@@ -177,7 +177,7 @@ def label_efficiency(raw: np.ndarray, code: np.ndarray, counts: Sequence[int]) -
     best = np.maximum.accumulate(np.asarray(raw, dtype=np.float64))
     rows: list[dict[str, Any]] = []
     for place, count, target in zip(places, counts, np.asarray(code, dtype=np.float64).tolist(), strict=True):
-        need, censored = _labels_for(target, best, places)
+        need, censored = _labels_for(target, place, best, places)
         rows.append(
             {
                 "labels": int(count),
@@ -192,13 +192,17 @@ def label_efficiency(raw: np.ndarray, code: np.ndarray, counts: Sequence[int]) -
     return {"ratio": ratio, "censored": "both" if len(kinds) == 2 else next(iter(kinds), ""), "by_count": rows}
 
 
-def _labels_for(target: float, best: np.ndarray, places: np.ndarray) -> tuple[float, str]:
+def _labels_for(target: float, own: float, best: np.ndarray, places: np.ndarray) -> tuple[float, str]:
+    level = places[best == target]
+    if len(level):
+        # a curve that is flat at the target: of all the counts that give it, the nearest to that of the code
+        return float(np.clip(own, level[0], level[-1])), ""
     above = np.flatnonzero(best >= target)
     if not len(above):
         return float(places[-1]), "at least"
     j = int(above[0])
     if j == 0:
-        return float(places[0]), "at most" if best[0] > target else ""
+        return float(places[0]), "at most"
     share = (target - best[j - 1]) / (best[j] - best[j - 1])
     return float(places[j - 1] + share * (places[j] - places[j - 1])), ""
 
