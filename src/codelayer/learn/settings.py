@@ -20,7 +20,7 @@ from ..nets import MAX_WIDTH
 from ..objective import parse_objective, recipe_of
 
 STEPS = 3000
-VIEW_STEPS = 2500
+VIEW_STEPS = 4000
 
 
 def check_options(options: Mapping[str, Any]) -> None:

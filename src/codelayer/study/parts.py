@@ -19,7 +19,7 @@ from ..errors import DataError
 from ..measure.draws import label_counts, label_draws, labelled, task_of
 
 DRAWS = 21
-MOST_LABELLED_ROWS = 5000
+MOST_LABELLED_ROWS = 2000
 MOST_SCORED_ROWS = 10_000
 
 
@@ -163,3 +163,8 @@ def _count_labels(parts: Parts) -> None:
     else:
         classes = 1
     parts.counts = tuple(label_counts(y, largest=max(1, MOST_LABELLED_ROWS // classes), task=parts.task))
+    more = [count for count in label_counts(y, task=parts.task) if count > parts.counts[-1]]
+    if more:
+        unit = "labels per class" if parts.task == "class" else "labelled rows"
+        told = ", ".join(f"{count:,}" for count in more)
+        parts.notes.append(f"this is a study of few labels: it goes to {parts.counts[-1]:,} {unit}, not to {told}")
