@@ -144,9 +144,14 @@ def _written(path: Path, data: bytes) -> Path:
 
 
 def test_ctrl_c_while_the_caller_draws_a_plot_leaves_a_checkpoint(tmp_path):
-    with pytest.raises(KeyboardInterrupt):
-        for _ in coder(tmp_path / "run").fit_epochs(X, checkpoint_seconds=1e9):
-            signal.raise_signal(signal.SIGINT)
+    # a job in the background may have been started with SIGINT ignored
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            for _ in coder(tmp_path / "run").fit_epochs(X, checkpoint_seconds=1e9):
+                signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert break_after(coder(tmp_path / "run"), 2) == [2]
 
 

@@ -127,12 +127,19 @@ print(verdict["area"])
 """
 
 
+def _heed_ctrl_c() -> None:
+    # a job in the background may have been started with SIGINT ignored
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_stopped_study_continues_and_ends_with_the_same_figures(tmp_path: Path, number: int):
     command = [sys.executable, "-c", KILLED]
     whole = subprocess.run([*command, str(tmp_path / "whole")], capture_output=True, text=True, check=True)
-    running = subprocess.Popen([*command, str(tmp_path / "cut")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    running = subprocess.Popen(
+        [*command, str(tmp_path / "cut")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=_heed_ctrl_c
+    )
     state = tmp_path / "cut" / "checkpoints"
     for _ in range(600):
         if len(list(state.glob("*/bundle.json"))) >= 2 or running.poll() is not None:
