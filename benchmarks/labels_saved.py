@@ -76,9 +76,7 @@ def main() -> None:
             print(f"{row['rival']:14s} {row['metric']:12s} {row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]")
     print(verdict["verdict"])
     print(f"{seconds:.0f} s, {peak[0]:.0f} MB")
-    facts = {
-        key: verdict[key] for key in ("winner", "best_code", "sentences", "code_size", "seeds", "draws", "seed")
-    }
+    facts = {key: verdict[key] for key in ("winner", "best_code", "sentences", "code_size", "seeds", "draws", "seed")}
     name = f"labels_saved_{data}{'_quick' if quick else ''}"
     write(
         name,

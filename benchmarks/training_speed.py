@@ -86,7 +86,9 @@ def dataloader(x: torch.Tensor, widths: tuple[int, ...], batch: int, epochs: int
 def mlpregressor(x: np.ndarray, widths: tuple[int, ...], batch: int, epochs: int) -> float:
     """Seconds per epoch of scikit-learn's MLPRegressor fitted to its own input."""
     hidden = (*widths[1:], *reversed(widths[1:-1]))
-    model = MLPRegressor(hidden, batch_size=batch, max_iter=epochs, n_iter_no_change=epochs + 1, random_state=0)
+    model = MLPRegressor(
+        hidden_layer_sizes=hidden, batch_size=batch, max_iter=epochs, n_iter_no_change=epochs + 1, random_state=0
+    )
     started = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
