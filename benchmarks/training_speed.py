@@ -1,4 +1,4 @@
-"""How fast is the training loop beside a bare one and three peers?  python benchmarks/training_speed.py  (about 6 min)
+"""How fast is the training loop beside a bare one and three peers?  OMP_NUM_THREADS=1 python benchmarks/training_speed.py  (about 6 min)
 
 784-512-256-64 mirrored, squared loss, Adam, batch 256, one thread. Training steps alone, the contestants taking turns
 in one process. `bare` is an in-memory loop with fused Adam; `dataloader` the usual DataLoader loop with torch's default
