@@ -2,8 +2,8 @@
 
 784-512-256-64 mirrored, squared loss, Adam, batch 256, one thread (set OMP_NUM_THREADS=1). Training steps alone, the
 contestants taking turns in one process. `bare` is an in-memory loop with fused Adam; `dataloader` the usual DataLoader
-loop with torch's default Adam; `mlpregressor` scikit-learn's; `pythae` is measured when it is installed
-(pip install pythae). Also a toy of 301 x 80 rows, and the share of the matrix product's peak that the bare loop reaches.
+loop with its default Adam; `mlpregressor` is the one of scikit-learn; `pythae` runs where it is installed.
+Also a toy of 301 x 80 rows, and the share of the matrix product's peak that the bare loop reaches.
 """
 
 from __future__ import annotations
