@@ -1,7 +1,7 @@
 """Recipes: a name for a pair (objective, net), shown expanded wherever it is used.
 
 The net of `invariant` and `invariant_mild` is the largest conv() within the cost limit of `nets.auto`.
-Weights were calibrated on three data sets: benchmarks/recipe_weights.py.
+Weights are first guesses: benchmarks/recipe_weights.py is to calibrate them on three data sets, and has not been run yet.
 """
 
 from __future__ import annotations
