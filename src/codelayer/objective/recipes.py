@@ -1,7 +1,7 @@
 """Recipes: a name for a pair (objective, net), shown expanded wherever it is used.
 
 The net of `invariant` and `invariant_mild` is the largest conv() within the cost limit of `nets.auto`.
-Weights are first guesses: benchmarks/recipe_weights.py is to calibrate them on three data sets, and has not been run yet.
+Weights are first guesses: benchmarks/recipe_weights.py, which calibrates them on three data sets, has not been run.
 """
 
 from __future__ import annotations
