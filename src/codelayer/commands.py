@@ -18,8 +18,6 @@ from typing import Any
 
 from .errors import DataError, RunError
 
-VARIANCE_ROWS = 10_000
-
 
 def study(
     data: str,
@@ -36,6 +34,7 @@ def study(
     code_size: int | None = None,
     objective: Sequence[str] = (),
     codes: Sequence[str] = (),
+    rivals: Sequence[str] = (),
     max_latency_ms: float | None = None,
     max_size_mb: float | None = None,
     time_limit: float | None = None,
@@ -60,6 +59,8 @@ def study(
     code_size: numbers per row of every code; by default half the encoded columns, within 2 to 64
     objective: an objective of your own to race as well, for example "mask(0.3) + l1(0.001)"; may be given several times
     codes: a file of codes of your own to race as well, row for row; may be given several times
+    rivals: the built-in rivals to race, such as raw,pca,undercomplete; by default all but isomap and umap, which race
+        only when they are named (umap needs pip install codelayer[umap]); raw features always race
     max_latency_ms: the winner may take at most this long for one row
     max_size_mb: the winner may be at most this large
     time_limit: minutes; what this leaves out is stated
@@ -83,6 +84,7 @@ def study(
         code_size=code_size,
         objectives=tuple(objective),
         codes=tuple(codes),
+        rivals=tuple(name.strip() for some in rivals for name in some.split(",") if name.strip()),
         max_latency_ms=max_latency_ms,
         max_size_mb=max_size_mb,
         time_limit=time_limit,
@@ -128,6 +130,7 @@ def learn(
     from .data import load_data, rows_of
     from .learn.autoencoder import Autoencoder
     from .learn.settings import check_options
+    from .learn.told import learned_lines
     from .objective import expand, parse_objective
     from .report import Progress, number
 
@@ -161,7 +164,9 @@ def learn(
         raise KeyboardInterrupt(f"{kept} {out}; give the same command again to continue") from None
     if was_done:
         print(f"{out} is complete: there was nothing left to do")
-    _tell_learned(coder, source.x, out, last)
+    _say_all(coder.schema_.notes)
+    for line in learned_lines(coder, source.x, out, 0 if last is None else last.number):
+        print(line)
     print(f"next:    codelayer encode {shlex.quote(out)} {shlex.quote(data)} --out codes.npy")
 
 
@@ -322,30 +327,6 @@ def _whole(epochs: int | str) -> int | str:
         return int(epochs)
     except ValueError:
         return epochs
-
-
-def _tell_learned(coder: Any, x: Any, out: str, last: Any) -> None:
-    import numpy as np
-
-    from .bundle import size_bytes
-    from .data import rows_of, take
-    from .learn.dead import remedy
-    from .learn.settings import held_out
-    from .report import number
-    from .report.terminal import duration
-
-    _say_all(coder.schema_.notes)
-    record, n = coder.record_, rows_of(x)
-    epochs = max(int(record["epochs_run"]), 0 if last is None else last.number)
-    print(f"learned: {record['objective']} on {record['net']}, {epochs} epochs in {duration(record['seconds'])}")
-    held = held_out(n, coder.validation, record["seed"], coder.model_.objective.needs("pairs"))[1]
-    rows = (held if len(held) else np.arange(n))[:VARIANCE_ROWS]
-    kept = coder.score(take(x, rows))
-    print(f"keeps:   {number(kept)} of the variance of {len(rows):,} {'held-out ' if len(held) else ''}rows")
-    dead = int(record["dead_units"])
-    advice = f"; {remedy(coder.model_.objective)}" if dead else ""
-    print(f"dead:    {dead or 'none'} of the {coder.code_size} units{advice}")
-    print(f"saved:   {out} ({number(size_bytes(out) / 1e6)} MB)")
 
 
 def _coder(bundle: str) -> Any:

@@ -71,7 +71,8 @@ class Study:
     quick : at most 10,000 rows, 500 labels, one seed, a quarter of the steps
     code_size : units of every code, default half the encoded columns, within 2 to 64
     objectives, codes : the user's own sentences, and files of codes, as further rivals
-    rivals : names of the built-in rivals to keep (raw always stays), default all
+    rivals : names of the built-in rivals to keep (raw always stays), default all but "isomap" and "umap", which race
+        only when they are named
     max_latency_ms, max_size_mb : budgets for the winner, head included
     time_limit : minutes; what it drops is stated
     seed : of the split and everything else
@@ -264,8 +265,9 @@ class Study:
         self.warnings_.append(told)
 
     def _plan(self, parts: Parts, train_x: Any, schema: Schema, width: int) -> Plan:
-        rivals = line_up(schema, width, tuple(self.objectives), tuple(str(p) for p in self.codes), parts.task)
-        rivals = keep_named(rivals, tuple(self.rivals), tuple(self.objectives))
+        names = tuple(self.rivals)
+        rivals = line_up(schema, width, tuple(self.objectives), tuple(str(p) for p in self.codes), parts.task, names)
+        rivals = keep_named(rivals, names, tuple(self.objectives))
         workers = self.workers or max(1, min(os.cpu_count() or 1, 8))
         planned: list[Rival] = []
         dropped: list[tuple[str, str]] = []
