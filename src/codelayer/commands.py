@@ -109,6 +109,8 @@ def learn(
     code_size: int = 32,
     epochs: int | str = "auto",
     seed: int = 0,
+    label: str | None = None,
+    group: str | None = None,
     drop: Sequence[str] = (),
     checkpoint_seconds: float = 30.0,
 ) -> None:
@@ -116,7 +118,7 @@ def learn(
 
     Given again with the same --out it continues a run that was stopped.
 
-    data: what study reads; labels are not looked at
+    data: what study reads; labels are looked at by labels() alone
     out: folder of the run; when it is finished, the folder is the bundle
     objective: a recipe (undercomplete, sparse, k_sparse, denoising, contractive, deep; for pictures invariant,
         invariant_mild) or a sentence such as "mask(0.3) + relu() + l1(0.001)"
@@ -124,7 +126,10 @@ def learn(
     code_size: numbers per row of the code
     epochs: passes over the rows, or "auto": about 3000 steps, within 20 to 100 passes
     seed: makes the run repeatable
-    drop: a column to leave out, such as the label; may be given several times
+    label: the column (in an .npz the array) or file of labels, empty where a row has none; labels() learns from it,
+        other sentences only leave the column out
+    group: column that tells recordings apart: slowness() compares no rows of two; it is not learned from
+    drop: a column to leave out; may be given several times
     checkpoint_seconds: how often what is learned so far is written down
     """
     from .data import load_data, rows_of
@@ -137,8 +142,12 @@ def learn(
     _check_run(out, seed, checkpoint_seconds)
     coder = Autoencoder(code_size, objective, net, _whole(epochs), random_state=seed, run=out)
     check_options(coder.get_params())
-    parse_objective(expand(objective))
-    source = load_data(data, drop=tuple(drop))
+    parsed = parse_objective(expand(objective))
+    source = load_data(data, label, group, drop=tuple(drop))
+    if parsed.needs("labels") and source.labels is None:
+        raise DataError(
+            "labels() learns from labels, but these rows have none", "name their column or file with --label"
+        )
     _say_all(source.notes)
     folder, rows = Path(out), rows_of(source.x)
     was_done, was_begun = _is_done(folder), _is_begun(folder)
@@ -147,7 +156,7 @@ def learn(
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*units are dead")  # they are told below
-            for epoch in coder.fit_epochs(source.x, checkpoint_seconds=checkpoint_seconds):
+            for epoch in coder.fit_epochs(source.x, source.labels, checkpoint_seconds, source.groups):
                 if last is None:
                     progress.total = coder.settings(rows - int(rows * coder.validation))["epochs"]
                     progress.start = epoch.number - 1

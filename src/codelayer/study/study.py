@@ -24,9 +24,10 @@ from ..data.load import Data, load_data
 from ..data.rows import rows_of, take
 from ..data.schema import Schema
 from ..data.tables import Table
-from ..errors import DataError
+from ..errors import DataError, SentenceError
 from ..learn.coder import fingerprint
 from ..learn.run import RunFolder
+from ..objective import expand, parse_objective
 from ..report import Progress
 from .findings import find
 from .jobs import given_codes
@@ -160,6 +161,7 @@ class Study:
             raise DataError(f"seeds={self.seeds} is not possible", "give 1 or more, usually 3")
         if self.task not in (None, "class", "number"):
             raise DataError(f"task={self.task!r} is not known", "it is class or number")
+        self._check_objectives()
         if self.test is not None and self.codes:
             raise DataError("--codes cannot be joined with --test", "the codes file has no rows for the test file")
         if self.seed < 0:
@@ -168,6 +170,20 @@ class Study:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise DataError(f"{name}={value} is not possible", "give a number above 0, or leave it out")
+
+    def _check_objectives(self) -> None:
+        for text in self.objectives:
+            if parse_objective(expand(text)).needs("labels"):
+                raise SentenceError(
+                    f"{text!r} learns from labels, but a study learns every code without them: its label curve counts "
+                    "all labels that a code was given",
+                    "leave labels() out here; `codelayer learn DATA --label NAME` learns such a code",
+                )
+            if parse_objective(expand(text)).needs("pairs") and self.group is None and self.time is None:
+                self.warnings_.append(
+                    f"{text}: rows that follow each other in the train part are taken for neighbours in time, though "
+                    "rows between them are in other parts; name the recordings with --group"
+                )
 
     def _load(self, source: Any, label: Any) -> Data:
         # labels given as values belong to the data: a test set brings its own
