@@ -29,6 +29,7 @@ from ..registry import spell
 from .checkpoint import Position, array
 from .coder import fingerprint
 from .dead import dead_units, unit_problems
+from .diverged import Diverged, keep_last_good
 from .doctor import examine
 from .loop import Epoch, train
 from .ridge import Ridge
@@ -219,9 +220,10 @@ class Autoencoder(Sampling):
             for epoch in loop:
                 self.history_, self.train_seconds_ = position.history, position.seconds
                 yield epoch
-        except GeneratorExit:
+        except (GeneratorExit, Diverged) as end:
             loop.close()
             self._finish(rows, training, seed)
+            keep_last_good(self, end, checkpoint)
             raise
         finally:
             loop.close()
