@@ -8,6 +8,7 @@ import pytest
 
 from codelayer.learn.autoencoder import Autoencoder
 from codelayer.learn.baselines import KMeansFeatures, Pca, RandomProjection, RawFeatures
+from codelayer.learn.manifold import Isomap
 from codelayer.learn.sparse_coding import Dictionary
 from codelayer.objective import PICTURE_RECIPES, RECIPES
 
@@ -40,7 +41,7 @@ def every_coder() -> list:
     """One quick coder of every recipe and baseline."""
     learned = [Autoencoder(4, name, random_state=0, **QUICK) for name in RECIPES]
     rivals = [RawFeatures(), Pca(4), RandomProjection(4, random_state=0), KMeansFeatures(4, random_state=0)]
-    return [*learned, *rivals, Dictionary(4, random_state=0)]
+    return [*learned, *rivals, Dictionary(4, random_state=0), Isomap(4, random_state=0)]
 
 
 def data_for(coder) -> np.ndarray:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .learn.autoencoder import Autoencoder
     from .learn.baselines import KMeansFeatures, Pca, RandomProjection, RawFeatures
     from .learn.heads import Head, Headed
+    from .learn.manifold import Isomap, Umap
     from .learn.saved import load
     from .learn.sparse_coding import Dictionary
     from .objective import RECIPES, Objective
@@ -33,6 +34,7 @@ _HOMES = {
     "Dictionary": "learn.sparse_coding",
     "Head": "learn.heads",
     "Headed": "learn.heads",
+    "Isomap": "learn.manifold",
     "KMeansFeatures": "learn.baselines",
     "Objective": "objective",
     "Pca": "learn.baselines",
@@ -44,6 +46,7 @@ _HOMES = {
     "SentenceError": "errors",
     "Study": "study",
     "Table": "data.tables",
+    "Umap": "learn.manifold",
     "load": "learn.saved",
     "split": "data.splits",
 }
@@ -57,6 +60,7 @@ __all__ = [
     "Dictionary",
     "Head",
     "Headed",
+    "Isomap",
     "KMeansFeatures",
     "Objective",
     "Pca",
@@ -68,6 +72,7 @@ __all__ = [
     "SentenceError",
     "Study",
     "Table",
+    "Umap",
     "load",
     "measure",
     "split",

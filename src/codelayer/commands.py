@@ -18,8 +18,6 @@ from typing import Any
 
 from .errors import DataError, RunError
 
-VARIANCE_ROWS = 10_000
-
 
 def study(
     data: str,
@@ -36,6 +34,7 @@ def study(
     code_size: int | None = None,
     objective: Sequence[str] = (),
     codes: Sequence[str] = (),
+    rivals: Sequence[str] = (),
     max_latency_ms: float | None = None,
     max_size_mb: float | None = None,
     time_limit: float | None = None,
@@ -60,6 +59,8 @@ def study(
     code_size: numbers per row of every code; by default half the encoded columns, within 2 to 64
     objective: an objective of your own to race as well, for example "mask(0.3) + l1(0.001)"; may be given several times
     codes: a file of codes of your own to race as well, row for row; may be given several times
+    rivals: the built-in rivals to race, such as raw,pca,undercomplete; by default all but isomap and umap, which race
+        only when they are named (umap needs pip install codelayer[umap]); raw features always race
     max_latency_ms: the winner may take at most this long for one row
     max_size_mb: the winner may be at most this large
     time_limit: minutes; what this leaves out is stated
@@ -83,6 +84,7 @@ def study(
         code_size=code_size,
         objectives=tuple(objective),
         codes=tuple(codes),
+        rivals=tuple(name.strip() for some in rivals for name in some.split(",") if name.strip()),
         max_latency_ms=max_latency_ms,
         max_size_mb=max_size_mb,
         time_limit=time_limit,
@@ -107,6 +109,8 @@ def learn(
     code_size: int = 32,
     epochs: int | str = "auto",
     seed: int = 0,
+    label: str | None = None,
+    group: str | None = None,
     drop: Sequence[str] = (),
     checkpoint_seconds: float = 30.0,
 ) -> None:
@@ -114,7 +118,7 @@ def learn(
 
     Given again with the same --out it continues a run that was stopped.
 
-    data: what study reads; labels are not looked at
+    data: what study reads; labels are looked at by labels() alone
     out: folder of the run; when it is finished, the folder is the bundle
     objective: a recipe (undercomplete, sparse, k_sparse, denoising, contractive, deep; for pictures invariant,
         invariant_mild) or a sentence such as "mask(0.3) + relu() + l1(0.001)"
@@ -122,20 +126,28 @@ def learn(
     code_size: numbers per row of the code
     epochs: passes over the rows, or "auto": about 3000 steps, within 20 to 100 passes
     seed: makes the run repeatable
-    drop: a column to leave out, such as the label; may be given several times
+    label: the column (in an .npz the array) or file of labels, empty where a row has none; labels() learns from it,
+        other sentences only leave the column out
+    group: column that tells recordings apart: slowness() compares no rows of two; it is not learned from
+    drop: a column to leave out; may be given several times
     checkpoint_seconds: how often what is learned so far is written down
     """
     from .data import load_data, rows_of
     from .learn.autoencoder import Autoencoder
     from .learn.settings import check_options
+    from .learn.told import learned_lines
     from .objective import expand, parse_objective
     from .report import Progress, number
 
     _check_run(out, seed, checkpoint_seconds)
     coder = Autoencoder(code_size, objective, net, _whole(epochs), random_state=seed, run=out)
     check_options(coder.get_params())
-    parse_objective(expand(objective))
-    source = load_data(data, drop=tuple(drop))
+    parsed = parse_objective(expand(objective))
+    source = load_data(data, label, group, drop=tuple(drop))
+    if parsed.needs("labels") and source.labels is None:
+        raise DataError(
+            "labels() learns from labels, but these rows have none", "name their column or file with --label"
+        )
     _say_all(source.notes)
     folder, rows = Path(out), rows_of(source.x)
     was_done, was_begun = _is_done(folder), _is_begun(folder)
@@ -144,7 +156,7 @@ def learn(
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*units are dead")  # they are told below
-            for epoch in coder.fit_epochs(source.x, checkpoint_seconds=checkpoint_seconds):
+            for epoch in coder.fit_epochs(source.x, source.labels, checkpoint_seconds, source.groups):
                 if last is None:
                     progress.total = coder.settings(rows - int(rows * coder.validation))["epochs"]
                     progress.start = epoch.number - 1
@@ -161,7 +173,9 @@ def learn(
         raise KeyboardInterrupt(f"{kept} {out}; give the same command again to continue") from None
     if was_done:
         print(f"{out} is complete: there was nothing left to do")
-    _tell_learned(coder, source.x, out, last)
+    _say_all(coder.schema_.notes)
+    for line in learned_lines(coder, source.x, out, 0 if last is None else last.number):
+        print(line)
     print(f"next:    codelayer encode {shlex.quote(out)} {shlex.quote(data)} --out codes.npy")
 
 
@@ -322,30 +336,6 @@ def _whole(epochs: int | str) -> int | str:
         return int(epochs)
     except ValueError:
         return epochs
-
-
-def _tell_learned(coder: Any, x: Any, out: str, last: Any) -> None:
-    import numpy as np
-
-    from .bundle import size_bytes
-    from .data import rows_of, take
-    from .learn.dead import remedy
-    from .learn.settings import held_out
-    from .report import number
-    from .report.terminal import duration
-
-    _say_all(coder.schema_.notes)
-    record, n = coder.record_, rows_of(x)
-    epochs = max(int(record["epochs_run"]), 0 if last is None else last.number)
-    print(f"learned: {record['objective']} on {record['net']}, {epochs} epochs in {duration(record['seconds'])}")
-    held = held_out(n, coder.validation, record["seed"], coder.model_.objective.needs("pairs"))[1]
-    rows = (held if len(held) else np.arange(n))[:VARIANCE_ROWS]
-    kept = coder.score(take(x, rows))
-    print(f"keeps:   {number(kept)} of the variance of {len(rows):,} {'held-out ' if len(held) else ''}rows")
-    dead = int(record["dead_units"])
-    advice = f"; {remedy(coder.model_.objective)}" if dead else ""
-    print(f"dead:    {dead or 'none'} of the {coder.code_size} units{advice}")
-    print(f"saved:   {out} ({number(size_bytes(out) / 1e6)} MB)")
 
 
 def _coder(bundle: str) -> Any:

@@ -27,6 +27,7 @@ from codelayer.data.tables import Table
 from codelayer.errors import DataError, SentenceError
 from codelayer.learn.autoencoder import Autoencoder
 from codelayer.learn.baselines import BASELINES, KMeansFeatures, Pca, RandomProjection, RawFeatures
+from codelayer.learn.manifold import Isomap
 from codelayer.learn.saved import load
 from codelayer.learn.sparse_coding import Dictionary
 from codelayer.objective import PICTURE_RECIPES, RECIPES
@@ -43,6 +44,7 @@ from codelayer.objective import PICTURE_RECIPES, RECIPES
         RandomProjection(),
         KMeansFeatures(),
         Dictionary(),
+        Isomap(),
     ]
 )
 def test_scikit_learns_checks_pass_with_nothing_expected_to_fail(estimator, check):
@@ -50,7 +52,7 @@ def test_scikit_learns_checks_pass_with_nothing_expected_to_fail(estimator, chec
 
 
 def test_the_laws_hold_for_every_recipe_and_baseline_there_is():
-    others = {*(cls.__name__ for cls in BASELINES.values()), "Dictionary"}
+    others = {*(cls.__name__ for cls in BASELINES.values()), "Dictionary", "Isomap"}
     assert {name_of(coder) for coder in every_coder()} == {*RECIPES, *others}
 
 

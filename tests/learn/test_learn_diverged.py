@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import codelayer
 from codelayer import bundle
 from codelayer.errors import SentenceError
 from codelayer.learn import diverged, loop
@@ -70,6 +71,49 @@ def test_the_state_before_the_step_is_in_the_checkpoint_and_a_mended_run_goes_on
     np.testing.assert_array_equal(coder(run=run).fit(X).transform(X), coder().fit(X).transform(X))
 
 
+def test_the_last_good_state_is_a_bundle_that_loads_and_the_message_says_where(breaks, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    breaks(12)
+    made = coder(run=run, validation=0.2)
+    with pytest.raises(
+        Diverged, match=r"\n  choose a smaller .*; the code before that step is kept in .*last_good.zip"
+    ):
+        made.fit(X)
+    kept = codelayer.load(run / "checkpoints" / "last_good.zip")
+    np.testing.assert_array_equal(kept.transform(X), made.transform(X))
+    assert kept.record_["epochs_run"] == len(made.history_) == 3 and np.isfinite(kept.score(X))
+    # of the finished epochs the best on the held-out rows
+    monkeypatch.undo()
+    best = int(np.argmin([one["validation"] for one in made.history_])) + 1
+    same = coder(validation=0.2)
+    for epoch in same.fit_epochs(X):
+        if epoch.number == best:
+            break
+    np.testing.assert_array_equal(kept.transform(X), same.transform(X))
+    coder(run=run, validation=0.2).fit(X)  # mended, it goes on and leaves a bundle and nothing else
+    assert sorted(one.name for one in run.iterdir()) == ["bundle.json", "golden.safetensors", "weights.safetensors"]
+
+
+def test_without_a_folder_the_coder_is_that_before_the_step(breaks, tmp_path):
+    breaks(7)
+    made = coder()
+    with pytest.raises(Diverged, match=r"\n  choose a smaller learning_rate or weight$"):
+        made.fit(X)
+    made.save(tmp_path / "kept")
+    np.testing.assert_array_equal(codelayer.load(tmp_path / "kept").transform(X), made.transform(X))
+    assert np.isfinite(made.transform(X)).all() and made.record_["epochs_run"] == 1
+
+
+@pytest.mark.parametrize("text", ["squared()", "views(noise(0.1)) + variance(25)", "gaussian() + prior(1)"])
+def test_a_rate_that_is_far_too_large_ends_in_diverged_and_nothing_else(text, tmp_path):
+    made = Autoencoder(3, text, epochs=4, learning_rate=1e30, batch_size=16, random_state=0, run=tmp_path / "run")
+    with np.errstate(all="ignore"), pytest.raises(Diverged) as error:
+        made.fit(X)
+    assert len(str(error.value).splitlines()) == 2
+    left = {one.name for one in (tmp_path / "run" / "checkpoints").iterdir()}
+    assert {"run.json", "training.zip"} <= left and not (tmp_path / "run" / "bundle.json").exists()
+
+
 def test_weights_that_are_no_numbers_are_never_written(tmp_path, monkeypatch):
     run, plain = tmp_path / "run", loop.Adam.step
 
@@ -105,6 +149,29 @@ def test_reading_every_step_changes_no_bit(monkeypatch):
     watched = coder().fit(X).transform(X)
     monkeypatch.setattr(diverged, "reads_every_step", lambda device: False)
     np.testing.assert_array_equal(coder().fit(X).transform(X), watched)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "topk(2) + revive()",
+        "sigmoid() + kl()",
+        "sigmoid() + contractive()",
+        "gaussian() + prior() + total_correlation() + dip()",
+        "gaussian() + prior(warmup=0.5)",
+        "jumprelu() + l0() + nested()",
+        "slowness()",
+    ],
+)
+def test_no_penalty_is_idle_at_its_defaults_and_none_is_called_so(text):
+    import warnings
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        made = Autoencoder(4, text, epochs=2, random_state=0).fit(X)
+    assert not any("first epoch" in str(one.message) for one in told)
+    idle = {name for name, value in made.history_[-1].items() if value == 0}
+    assert idle <= {"revive"}  # it waits for units that are dead
 
 
 def test_a_penalty_that_does_nothing_is_told_once_with_a_remedy(monkeypatch):

@@ -110,5 +110,5 @@ def test_two_rows_train_and_rows_that_never_change_are_told():
     same = np.repeat(course(40)[0], 2, axis=0)[:3].repeat(20, axis=0)
     same[20:] = same[0]
     same[-1] += 1  # in no pair that is learned from
-    with pytest.warns(UserWarning, match=r"slowness\(\) was 0 over the whole first epoch: neighbouring rows"):
+    with pytest.warns(UserWarning, match=r"slowness\(\) was 0 over the whole first epoch: no neighbouring rows"):
         Autoencoder(2, "slowness(1)", epochs=1, random_state=0).fit(same)

@@ -140,4 +140,4 @@ def test_the_record_says_how_it_was_computed():
     assert told("gelu() + contractive(0.1)", "mlp()") == ["contractive: closed form"]
     assert told("tanh() + contractive(0.1, hessian=0.1)", "mlp()") == [f"contractive: closed form{twice}"]
     assert told("contractive(0.1, probes=0, hessian=1)", "mlp(4)") == [f"contractive: exact Jacobian{twice}"]
-    assert told("contractive(0.1, hessian=1)", "mlp(4)") == [f"contractive: 1 random probes per step{twice}"]
+    assert told("contractive(0.1, hessian=1)", "mlp(4)") == [f"contractive: 1 random probe per step{twice}"]

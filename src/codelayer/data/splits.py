@@ -174,7 +174,7 @@ def _units(n: int, groups: np.ndarray | None, same: np.ndarray | None) -> np.nda
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    ties = [codes for codes in (_group_codes(groups), None if same is None else np.asarray(same)) if codes is not None]
+    ties = [codes for codes in (group_codes(groups), None if same is None else np.asarray(same)) if codes is not None]
     if not ties:
         return np.arange(n)
     rows, columns, width = [], [], n
@@ -189,7 +189,7 @@ def _units(n: int, groups: np.ndarray | None, same: np.ndarray | None) -> np.nda
     return units
 
 
-def _group_codes(groups: np.ndarray | None) -> np.ndarray | None:
+def group_codes(groups: np.ndarray | None) -> np.ndarray | None:
     """Groups as whole numbers; a row without a group gets its own."""
     if groups is None:
         return None

@@ -29,10 +29,11 @@ from ..registry import spell
 from .checkpoint import Position, array
 from .coder import fingerprint
 from .dead import dead_units, unit_problems
+from .diverged import Diverged, keep_last_good
 from .doctor import examine
 from .loop import Epoch, train
 from .ridge import Ridge
-from .rowlabels import RowLabels, row_labels
+from .rowlabels import Beside, beside
 from .run import RunFolder, noted_run
 from .sampling import Sampling
 from .settings import check_options, held_out, needs_pictures, resolved, seed_of
@@ -117,13 +118,18 @@ class Autoencoder(Sampling):
 
     # --- fitting ------------------------------------------------------------------------------------------------
 
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn from rows X; y is used by labels() alone, with None, NaN or "" where a row has no label."""
-        for _ in self.fit_epochs(X, y):
+    def fit(self, X: Any, y: Any = None, groups: Any = None) -> Self:
+        """Learn from rows X; y is used by labels() alone, with None, NaN or "" where a row has no label.
+
+        groups  one value per row, used by slowness() alone: rows of two groups are no neighbours in time
+        """
+        for _ in self.fit_epochs(X, y, groups=groups):
             pass
         return self
 
-    def fit_epochs(self, X: Any, y: Any = None, checkpoint_seconds: float = 30.0) -> Iterator[Epoch]:
+    def fit_epochs(
+        self, X: Any, y: Any = None, checkpoint_seconds: float = 30.0, groups: Any = None
+    ) -> Iterator[Epoch]:
         """`fit` as a generator: yields after every epoch; stop with `break`, the best weights so far are kept.
 
         With a `run` folder a stopped fit leaves its checkpoint there, and the next one continues from it.
@@ -132,11 +138,11 @@ class Autoencoder(Sampling):
         check_options(self.get_params())
         rows = self._rows(X, reset=True, at_least=2)
         self.schema_ = Schema.fit(rows, scale=self.scale)
-        labels = row_labels(self.objective, y, rows_of(rows))
+        told = beside(self.objective, y, groups, rows_of(rows))
         if self.run is None:
-            yield from self._fit(rows, labels, seed_of(self.random_state), None, checkpoint_seconds)
+            yield from self._fit(rows, told, seed_of(self.random_state), None, checkpoint_seconds)
             return
-        data = fingerprint(rows, self.schema_, labels)
+        data = fingerprint(rows, self.schema_, told.hashed())
         # without a seed of the user's the data gives one, so that the same line continues the same run
         seed = seed_of(int(data[:7], 16) if self.random_state is None else self.random_state)
         path = Path(self.run)
@@ -145,7 +151,7 @@ class Autoencoder(Sampling):
             if run.done:
                 self._take_over(bundle.read(path))
                 return
-            yield from self._fit(rows, labels, seed, run.state / "training.zip", checkpoint_seconds)
+            yield from self._fit(rows, told, seed, run.state / "training.zip", checkpoint_seconds)
             self.save(path, {"run": run.record})
             run.finish(remove_state=True)
 
@@ -154,13 +160,13 @@ class Autoencoder(Sampling):
         check_options(self.get_params())
         rows = self._rows(X, reset=True, at_least=2)
         self.schema_ = Schema.fit(rows, scale=self.scale)
-        training = Rows(rows, self.schema_, self._device(), row_labels(self.objective, y, rows_of(rows)))
+        training = Rows(rows, self.schema_, self._device(), beside(self.objective, y, None, rows_of(rows)))
         seed = seed_of(self.random_state)
         self._build(training, seed)
         self._finish(rows, training, seed)
         return self
 
-    def partial_fit(self, X: Any, y: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any = None, groups: Any = None) -> Self:
         """One pass over rows X with a constant learning rate; the first call fixes schema, net and weights.
 
         Each pass starts Adam anew. What was fitted or loaded before goes on learning.
@@ -172,7 +178,8 @@ class Autoencoder(Sampling):
         if first:
             self.schema_ = Schema.fit(rows, scale=self.scale)
         target = None if first else self.model_.plan.target
-        training = Rows(rows, self.schema_, self._device(), row_labels(self.objective, y, rows_of(rows), target))
+        told = beside(self.objective, y, groups, rows_of(rows), target)
+        training = Rows(rows, self.schema_, self._device(), told)
         if first:
             self._build(training, seed_of(self.random_state))
         settings: dict[str, Any] = {**self.settings(training.length), "epochs": 1}
@@ -192,11 +199,11 @@ class Autoencoder(Sampling):
         return self
 
     def _fit(
-        self, rows: Any, labels: RowLabels | None, seed: int, checkpoint: Path | None, checkpoint_seconds: float
+        self, rows: Any, told: Beside, seed: int, checkpoint: Path | None, checkpoint_seconds: float
     ) -> Iterator[Epoch]:
         in_order = parse_objective(recipe_of(self.objective)[0]).needs("pairs")
         kept, held = held_out(rows_of(rows), self.validation, seed, in_order)
-        training = Rows.some(rows, kept, self.schema_, self._device(), labels)
+        training = Rows.some(rows, kept, self.schema_, self._device(), told)
         self._build(training, seed)
         position = Position()
         loop = train(
@@ -204,7 +211,7 @@ class Autoencoder(Sampling):
             training,
             **self.settings(training.length),
             seed=seed,
-            held_out=Rows.some(rows, held, self.schema_, self._device(), labels) if len(held) else None,
+            held_out=Rows.some(rows, held, self.schema_, self._device(), told) if len(held) else None,
             checkpoint=checkpoint,
             checkpoint_seconds=checkpoint_seconds,
             position=position,
@@ -213,9 +220,10 @@ class Autoencoder(Sampling):
             for epoch in loop:
                 self.history_, self.train_seconds_ = position.history, position.seconds
                 yield epoch
-        except GeneratorExit:
+        except (GeneratorExit, Diverged) as end:
             loop.close()
             self._finish(rows, training, seed)
+            keep_last_good(self, end, checkpoint)
             raise
         finally:
             loop.close()

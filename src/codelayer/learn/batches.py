@@ -2,7 +2,7 @@
 
 Reads  the number of rows, a random stream.
 Gives  row numbers, as LongTensors.
-Skips  groups: a pair may reach from the end of one recording to the start of the next.
+Skips  groups: a pair may reach from the end of one recording to the start of the next; slowness() leaves it out.
 
 A batch of pairs holds rows t, t + 1, s, s + 1, ...: every row stands in at most one pair of an epoch, and by a fair
 coin the pairs begin at even or at odd rows, so that all neighbours meet.

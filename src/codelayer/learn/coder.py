@@ -216,11 +216,10 @@ class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return float(np.abs(self._encode_padded(golden["rows"]) - golden["codes"]).max(initial=0.0))
 
 
-def fingerprint(rows: Any, schema: Schema, labels: Any = None) -> str:
-    """A hash of the encoded rows, their schema and the labels learned from: equal data, equal text."""
+def fingerprint(rows: Any, schema: Schema, beside: bytes = b"") -> str:
+    """A hash of the encoded rows, their schema and what is learned from beside them: equal data, equal text."""
     digest = hashlib.blake2b(json.dumps(schema.to_json(), sort_keys=True).encode(), digest_size=16)
-    if labels is not None:
-        digest.update(repr(labels.target).encode() + labels.values.tobytes())
+    digest.update(beside)
     for start in range(0, rows_of(rows), 4096):
         block = take(rows, np.arange(start, min(start + 4096, rows_of(rows))))
         digest.update(np.ascontiguousarray(schema.encode(block)).tobytes())

@@ -5,20 +5,25 @@ Gives  `Diverged`, which names the term and the step.
 
 On a CPU the loss is read at every step, which costs about a microsecond, and the weights are those before that step.
 Elsewhere reading it would make the device wait: there the sums of the epoch tell, and the weights of the last finite
-epoch are kept. No checkpoint is written whose weights are not finite.
+epoch are kept. No checkpoint is written whose weights are not finite. Of a run with a folder the coder before that
+step is left there as a bundle, RUN/checkpoints/last_good.zip.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..errors import SentenceError
 from .checkpoint import Position
+from .coder import Coder
 
+LAST_GOOD = "last_good.zip"
 REMEDY = "choose a smaller learning_rate or weight"
 
 
@@ -51,6 +56,19 @@ def check_epoch(position: Position) -> None:
     if bad:
         told = f"{' and '.join(bad)} {'is' if len(bad) == 1 else 'are'} no longer finite in epoch {position.epoch + 1}"
         raise Diverged(told, REMEDY)
+
+
+def keep_last_good(coder: Coder, end: BaseException, checkpoint: Path | None) -> None:
+    """Of a run that diverged, write the coder as it was before that as a bundle beside the checkpoint.
+
+    end     what ended the run; anything but Diverged is left alone
+    errors  Diverged, which says where the bundle is
+    """
+    path = None if checkpoint is None else checkpoint.with_name(LAST_GOOD)
+    if path is None or not isinstance(end, Diverged) or not np.isfinite(coder.encode_samples(coder.golden_rows_)).all():
+        return
+    coder.save(path)
+    raise Diverged(str(end).splitlines()[0], f"{REMEDY}; the code before that step is kept in {path}") from None
 
 
 def is_finite(model: nn.Module) -> bool:

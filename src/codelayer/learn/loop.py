@@ -170,7 +170,8 @@ def _step(
     x, known = rows.batch(batch)
     progress = position.step / total
     modules = dict(model.terms.named_children())
-    context = Context(seed, position.step, progress, modules, rows=rows.length, labels=rows.answers(batch))
+    labels, groups = rows.answers(batch), rows.groups(batch)
+    context = Context(seed, position.step, progress, modules, rows.length, labels=labels, groups=groups)
     terms = model.objective.charge(model, x, known, context)
     loss = torch.stack(list(terms.values())).sum() if len(terms) > 1 else next(iter(terms.values()))
     check_step(loss, terms, position)
@@ -222,6 +223,7 @@ def held_out_loss(model: Model, rows: Rows, seed: int) -> float:
     with torch.no_grad():
         for part in sample.split(1000):
             x, known = rows.batch(part)
-            context = Context(seed, -1, 1.0, modules, rows=rows.length, labels=rows.answers(part))
+            labels, groups = rows.answers(part), rows.groups(part)
+            context = Context(seed, -1, 1.0, modules, rows.length, labels=labels, groups=groups)
             total += float(sum(model.objective.charge(model, x, known, context).values())) * len(part)
     return total / used

@@ -86,8 +86,8 @@ def _member(coder: Autoencoder, X: Any, shared: dict[Any, tuple[Schema, Rows, Ro
         schema = Schema.fit(x, scale=coder.scale)
         kept, out = held_out(rows_of(x), coder.validation, seed)
         device = coder._device()
-        held = Rows.some(x, out, schema, device, None) if len(out) else None
-        shared[key] = (schema, Rows.some(x, kept, schema, device, None), held)
+        held = Rows.some(x, out, schema, device) if len(out) else None
+        shared[key] = (schema, Rows.some(x, kept, schema, device), held)
     coder.schema_, rows, held = shared[key]
     objective = parse_objective(recipe_of(coder.objective)[0])
     if coder.run is not None or objective.compares_views or objective.needs("pairs") or objective.needs("labels"):

@@ -1,8 +1,9 @@
-"""Labels beside rows, as labels() learns from them: the class's place or the standardised number, NaN for no label.
+"""Beside rows: groups for slowness(), and labels for labels(), the class's place or the standardised number.
 
 Reads  y of fit(X, y): None, NaN or "" (and -1 among classes that are whole numbers of at least 0) mean no label.
-Gives  `RowLabels`, and the learned head as a `Head`.
-Skips  y of a sentence without labels().
+       groups of fit(X, groups=...): rows of two groups are no neighbours in time.
+Gives  `RowLabels` and `Beside`, NaN for no label; and the learned head as a `Head`.
+Skips  y of a sentence without labels(), and groups of one without slowness().
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..data.labels import as_labels
+from ..data.splits import group_codes
 from ..errors import DataError, SentenceError
 from ..nets import Target
 from ..objective import parse_objective, recipe_of
@@ -57,6 +59,46 @@ def row_labels(objective: str, y: Any, rows: int, known: Target | None = None) -
     if found is None:
         raise SentenceError(f"labels() learns from labels, but {notes[-1]}", "give some in y, or leave labels() out")
     return _first(found)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What a fit is given beside its rows, each None where the sentence has no use for it.
+
+    labels  what labels() learns from
+    groups  (rows,) whole numbers: slowness() compares no rows of two groups
+    """
+
+    labels: RowLabels | None = None
+    groups: np.ndarray | None = None
+
+    def some(self, where: np.ndarray) -> Beside:
+        """That of the rows at `where`."""
+        labels = None if self.labels is None else self.labels.some(where)
+        return Beside(labels, None if self.groups is None else self.groups[where])
+
+    def hashed(self) -> bytes:
+        """Bytes that differ when what is learned from differs."""
+        labels = b"" if self.labels is None else repr(self.labels.target).encode() + self.labels.values.tobytes()
+        return labels + (b"" if self.groups is None else b"groups" + self.groups.tobytes())
+
+
+def beside(objective: str, y: Any, groups: Any, rows: int, known: Target | None = None) -> Beside:
+    """Labels and groups as the sentence uses them.
+
+    known   what labels() learned in an earlier pass
+    errors  as `row_labels`; DataError for groups of another length
+    """
+    return Beside(row_labels(objective, y, rows, known), _row_groups(objective, groups, rows))
+
+
+def _row_groups(objective: str, groups: Any, rows: int) -> np.ndarray | None:
+    if groups is None or not parse_objective(recipe_of(objective)[0]).needs("pairs"):
+        return None
+    codes = group_codes(groups)
+    if codes is None or codes.shape != (rows,):
+        raise DataError(f"groups: {len(groups)} entries for {rows} samples", "give one per sample")
+    return codes
 
 
 def _first(found: np.ndarray) -> RowLabels:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import bundle
-from . import autoencoder, baselines, heads, sparse_coding  # noqa: F401  (each registers its kind)
+from . import autoencoder, baselines, heads, manifold, sparse_coding  # noqa: F401  (each registers its kind)
 
 
 def set_aside(path: str | Path) -> list[str]:

@@ -16,9 +16,10 @@ from torch import Tensor
 from ..data.rows import rows_of, take
 from ..data.schema import Schema
 from ..nets import Target
-from .rowlabels import RowLabels
+from .rowlabels import Beside
 
 KEEP_BYTES = 256 << 20
+NOTHING = Beside()
 
 
 class Rows:
@@ -27,12 +28,13 @@ class Rows:
     x       ndarray, CSR matrix or Table
     length  rows
     device  where batches are put
-    labels  what labels() learns from, row for row, or None
+    beside  labels and groups, row for row, where the sentence uses them
     """
 
-    def __init__(self, x: Any, schema: Schema, device: str = "cpu", labels: RowLabels | None = None) -> None:
-        self.x, self.schema, self.device, self.labels = x, schema, device, labels
-        self._answers = None if labels is None else torch.from_numpy(labels.values).to(device)
+    def __init__(self, x: Any, schema: Schema, device: str = "cpu", beside: Beside = NOTHING) -> None:
+        self.x, self.schema, self.device, self.labels = x, schema, device, beside.labels
+        self._groups = None if beside.groups is None else torch.from_numpy(beside.groups).to(device)
+        self._answers = None if self.labels is None else torch.from_numpy(self.labels.values).to(device)
         self.length = int(x.shape[0]) if hasattr(x, "shape") else len(x)
         self._kept: tuple[Tensor, Tensor | None] | None = None
         small = self.length * schema.features * 4 <= KEEP_BYTES
@@ -52,11 +54,11 @@ class Rows:
         return x[rows], None if known is None else known[rows]
 
     @classmethod
-    def some(cls, x: Any, where: np.ndarray, schema: Schema, device: str, labels: RowLabels | None) -> Rows:
-        """Of raw rows x and their labels those at `where`; all of them are not copied."""
+    def some(cls, x: Any, where: np.ndarray, schema: Schema, device: str, beside: Beside = NOTHING) -> Rows:
+        """Of raw rows x and what is beside them those at `where`; all of them are not copied."""
         if len(where) == rows_of(x):
-            return cls(x, schema, device, labels)
-        return cls(take(x, where), schema, device, None if labels is None else labels.some(where))
+            return cls(x, schema, device, beside)
+        return cls(take(x, where), schema, device, beside.some(where))
 
     @property
     def target(self) -> Target | None:
@@ -66,6 +68,10 @@ class Rows:
     def answers(self, rows: Tensor) -> Tensor | None:
         """The labels of those rows, (batch,) float32 with NaN where there is none, or None."""
         return None if self._answers is None else self._answers[rows]
+
+    def groups(self, rows: Tensor) -> Tensor | None:
+        """The groups of those rows, (batch,) whole numbers, or None."""
+        return None if self._groups is None else self._groups[rows]
 
     def blocks(self, size: int = 4096) -> list[slice]:
         """Slices that cover all rows."""

@@ -105,7 +105,9 @@ class Contractive:
 
     def choice(self, closed_form: bool) -> str:
         """How the Jacobian is computed, in words for the fit's record."""
-        how = f"{self.probes} random probes per step" if self.probes else "exact Jacobian"
+        how = (
+            f"{self.probes} random probe{'s' if self.probes > 1 else ''} per step" if self.probes else "exact Jacobian"
+        )
         twice = "; its change from one shifted copy of the batch per step" if self.hessian else ""
         return f"contractive: {'closed form' if closed_form else how}{twice}"
 

@@ -2,7 +2,7 @@
 
 Reads  codes of a batch of pairs: rows 0 and 1, 2 and 3, ... are neighbours in time.
 Gives  one number per sample, the same for all.
-Skips  groups: rows are one course of time in the order given, also where one recording ends and the next begins.
+       A pair across two groups (context.groups), where one recording ends and the next begins, is not charged.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ class Slowness:
     """mean over pairs of sum_j (code_j(t) - code_j(t + 1))^2; rows stand in the order of time.
 
     weight  of the penalty
+    Pairs of rows of two groups are left out: fit(X, groups=...), or --group.
     Beside views() it reads the projections as variance() does, with the mean over their units. A decoder or
     variance() keeps codes from collapsing; with a decoder, small codes and large atoms escape it in part: put
     unit_norm() beside it.
@@ -33,7 +34,7 @@ class Slowness:
     weight: float = 1.0
     over = "batch"
     needs_pairs = True
-    when_zero = "neighbouring rows have equal codes; it needs rows in the order of time that differ"
+    when_zero = "no neighbouring rows of a group have codes that differ; it needs rows in the order of time"
 
     def __post_init__(self) -> None:
         check_positive("slowness", "weight", self.weight)
@@ -48,15 +49,20 @@ class Slowness:
 
     def __call__(self, trace: Trace) -> Tensor:
         """(batch,) the same number for every sample; 0 for a single one. A last row without a partner is left out."""
+        groups = trace.context.groups if trace.context is not None else None
         if trace.views is None:
-            return _change(trace.code).sum().expand(len(trace.code))
+            return _change(trace.code, groups).sum().expand(len(trace.code))
         a, b = trace.views
-        return ((_change(a).mean() + _change(b).mean()) / 2).expand(len(trace.code))
+        return ((_change(a, groups).mean() + _change(b, groups).mean()) / 2).expand(len(trace.code))
 
 
-def _change(codes: Tensor) -> Tensor:
-    """(units,) mean squared change between partners."""
+def _change(codes: Tensor, groups: Tensor | None) -> Tensor:
+    """(units,) mean squared change between partners of one group; 0 where there are none."""
     pairs = len(codes) // 2
     if not pairs:
         return codes.sum(0) * 0
-    return (codes[0 : 2 * pairs : 2] - codes[1 : 2 * pairs : 2]).square().mean(0)
+    change = (codes[0 : 2 * pairs : 2] - codes[1 : 2 * pairs : 2]).square()
+    if groups is None:
+        return change.mean(0)
+    together = (groups[0 : 2 * pairs : 2] == groups[1 : 2 * pairs : 2]).to(codes.dtype)
+    return together @ change / together.sum().clamp_min(1)

@@ -171,6 +171,7 @@ class Revive:
     k: int | None = None
     after: int = 10_000
     over = "sample"
+    when_zero = ""  # nothing is dead: there is nothing to mend
 
     def __post_init__(self) -> None:
         check_positive("revive", "weight", self.weight)

@@ -74,6 +74,7 @@ class Context:
     x         (batch, features) the clean input, where a bottleneck infers the code from it
     dictionary  the linear decoder, atoms (features, units) and bias (features,), for such a bottleneck
     labels    (batch,) what labels() learns: the class's place or the standardised number, NaN where there is none
+    groups    (batch,) whole numbers: rows of one recording have one; None where all rows are one
     """
 
     seed: int = 0
@@ -84,6 +85,7 @@ class Context:
     x: Tensor | None = None
     dictionary: tuple[Tensor, Tensor] | None = None
     labels: Tensor | None = None
+    groups: Tensor | None = None
 
     def torch(self, term: str) -> Generator:
         """The torch stream of a term at this step."""

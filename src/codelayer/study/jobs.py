@@ -21,6 +21,7 @@ from ..data.codefiles import read_codes
 from ..data.rows import rows_of, take
 from ..data.schema import Schema
 from ..errors import DataError
+from ..learn.autoencoder import Autoencoder
 from ..learn.baselines import RawFeatures
 from ..learn.saved import load
 from ..measure.curves import Curve, label_curve
@@ -61,8 +62,11 @@ class Task:
         return seed_of(self.study_seed, self.seed if self.rival.varies else 0)
 
 
-def fit_code(task: Task, train_x: Any) -> dict[str, Any]:
-    """Fit one coder and save it; {"seconds", "warnings"}. A fit that was stopped continues from its checkpoint."""
+def fit_code(task: Task, train_x: Any, groups: np.ndarray | None = None) -> dict[str, Any]:
+    """Fit one coder and save it; {"seconds", "warnings"}. A fit that was stopped continues from its checkpoint.
+
+    groups  of the rows, for slowness()
+    """
     torch.set_num_threads(1)
     if (task.place / bundle.ABOUT).exists():
         facts = bundle.read(task.place).facts
@@ -71,9 +75,10 @@ def fit_code(task: Task, train_x: Any) -> dict[str, Any]:
     started = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        if task.rival.learned:
-            coder.set_params(run=task.place.with_name(task.place.name + "-run"))
-        coder.fit(train_x)
+        if isinstance(coder, Autoencoder):
+            coder.set_params(run=task.place.with_name(task.place.name + "-run")).fit(train_x, groups=groups)
+        else:
+            coder.fit(train_x)
     told = sorted({str(one.message) for one in caught if issubclass(one.category, UserWarning)})
     # a resumed fit knows only its last stretch: the record sums training time over all of them
     seconds = max(time.perf_counter() - started, float(getattr(coder, "train_seconds_", 0.0)))

@@ -95,7 +95,9 @@ class Race:
         # the slowest first, so that the workers end together
         jobs.sort(key=lambda job: -(job[0].minutes or 0.0))
         found = self._parallel(
-            (fit_code, (self.task(rival, s), train_x), rival) for rival, s in jobs if not self._late(rival, limit)
+            (fit_code, (self.task(rival, s), train_x, self.parts.groups("train")), rival)
+            for rival, s in jobs
+            if not self._late(rival, limit)
         )
         for rival, facts in found:
             self.seconds[rival.name] = self.seconds.get(rival.name, 0.0) + facts["seconds"] / self.fits_of(rival)

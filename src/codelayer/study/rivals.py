@@ -23,6 +23,7 @@ from ..errors import DataError, did_you_mean
 from ..learn.autoencoder import Autoencoder
 from ..learn.baselines import KMeansFeatures, Pca, RandomProjection, RawFeatures
 from ..learn.loop import train
+from ..learn.manifold import MANIFOLDS, check_umap
 from ..learn.sources import Rows
 from ..objective import PICTURE_RECIPES, RECIPES, expand
 
@@ -43,6 +44,8 @@ TITLES = {
     "pca": "PCA",
     "random_projection": "random projection",
     "kmeans": "k-means features",
+    "isomap": "Isomap (at most 2,000 landmarks)",
+    "umap": "UMAP (at most 2,000 landmarks)",
     "logistic": "logistic regression",
     "forest": "random forest",
 }
@@ -99,16 +102,24 @@ class Rival:
             return RandomProjection(self.code_size, random_state=seed)
         if self.name == "kmeans":
             return KMeansFeatures(self.code_size, random_state=seed)
+        if self.name in MANIFOLDS:
+            return MANIFOLDS[self.name](self.code_size, random_state=seed)
         return Autoencoder(self.code_size, self.sentence, epochs=self.epochs, random_state=seed)
 
 
 def line_up(
-    schema: Schema, code_size: int, objectives: tuple[str, ...], codes: tuple[str, ...], task: str | None
+    schema: Schema,
+    code_size: int,
+    objectives: tuple[str, ...],
+    codes: tuple[str, ...],
+    task: str | None,
+    wanted: tuple[str, ...] = (),
 ) -> list[Rival]:
-    """All rivals, in the order in which a time limit keeps them."""
+    """All rivals, in the order in which a time limit keeps them; manifold learners only where they are wanted."""
     pictures = schema.kind == "image"
     rivals = [Rival("raw", "code", varies=False), Rival("pca", "code", code_size=code_size, varies=False)]
     rivals += [Rival(name, "code", code_size=code_size) for name in ("random_projection", "kmeans")]
+    rivals += [Rival(name, "code", code_size=code_size) for name in MANIFOLDS if name in wanted]
     if task == "class":
         rivals.append(Rival("logistic", "control", varies=False))
     if task is not None:
@@ -128,9 +139,11 @@ def line_up(
 def keep_named(rivals: list[Rival], wanted: tuple[str, ...], objectives: tuple[str, ...]) -> list[Rival]:
     """The rivals of the given names, raw features and the user's own; all when no names are given.
 
-    errors  DataError for an unknown name
+    errors  DataError for an unknown name; CodelayerError for umap where umap-learn is not installed
     """
-    known = [rival.name for rival in rivals]
+    known = [*dict.fromkeys([*(rival.name for rival in rivals), *MANIFOLDS])]
+    if "umap" in wanted:
+        check_umap()
     for name in wanted:
         if name not in known:
             raise DataError(

@@ -24,9 +24,10 @@ from ..data.load import Data, load_data
 from ..data.rows import rows_of, take
 from ..data.schema import Schema
 from ..data.tables import Table
-from ..errors import DataError
+from ..errors import DataError, SentenceError
 from ..learn.coder import fingerprint
 from ..learn.run import RunFolder
+from ..objective import expand, parse_objective
 from ..report import Progress
 from .findings import find
 from .jobs import given_codes
@@ -71,7 +72,8 @@ class Study:
     quick : at most 10,000 rows, 500 labels, one seed, a quarter of the steps
     code_size : units of every code, default half the encoded columns, within 2 to 64
     objectives, codes : the user's own sentences, and files of codes, as further rivals
-    rivals : names of the built-in rivals to keep (raw always stays), default all
+    rivals : names of the built-in rivals to keep (raw always stays), default all but "isomap" and "umap", which race
+        only when they are named
     max_latency_ms, max_size_mb : budgets for the winner, head included
     time_limit : minutes; what it drops is stated
     seed : of the split and everything else
@@ -159,6 +161,7 @@ class Study:
             raise DataError(f"seeds={self.seeds} is not possible", "give 1 or more, usually 3")
         if self.task not in (None, "class", "number"):
             raise DataError(f"task={self.task!r} is not known", "it is class or number")
+        self._check_objectives()
         if self.test is not None and self.codes:
             raise DataError("--codes cannot be joined with --test", "the codes file has no rows for the test file")
         if self.seed < 0:
@@ -167,6 +170,20 @@ class Study:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise DataError(f"{name}={value} is not possible", "give a number above 0, or leave it out")
+
+    def _check_objectives(self) -> None:
+        for text in self.objectives:
+            if parse_objective(expand(text)).needs("labels"):
+                raise SentenceError(
+                    f"{text!r} learns from labels, but a study learns every code without them: its label curve counts "
+                    "all labels that a code was given",
+                    "leave labels() out here; `codelayer learn DATA --label NAME` learns such a code",
+                )
+            if parse_objective(expand(text)).needs("pairs") and self.group is None and self.time is None:
+                self.warnings_.append(
+                    f"{text}: rows that follow each other in the train part are taken for neighbours in time, though "
+                    "rows between them are in other parts; name the recordings with --group"
+                )
 
     def _load(self, source: Any, label: Any) -> Data:
         # labels given as values belong to the data: a test set brings its own
@@ -264,8 +281,9 @@ class Study:
         self.warnings_.append(told)
 
     def _plan(self, parts: Parts, train_x: Any, schema: Schema, width: int) -> Plan:
-        rivals = line_up(schema, width, tuple(self.objectives), tuple(str(p) for p in self.codes), parts.task)
-        rivals = keep_named(rivals, tuple(self.rivals), tuple(self.objectives))
+        names = tuple(self.rivals)
+        rivals = line_up(schema, width, tuple(self.objectives), tuple(str(p) for p in self.codes), parts.task, names)
+        rivals = keep_named(rivals, names, tuple(self.objectives))
         workers = self.workers or max(1, min(os.cpu_count() or 1, 8))
         planned: list[Rival] = []
         dropped: list[tuple[str, str]] = []
