@@ -179,20 +179,24 @@ def dead_model(net: str) -> tuple[Model, Context]:
 @pytest.mark.parametrize("net", ["mlp()", "mlp(5, activation='tanh')", "mlp(tied=True)"])
 def test_revive_equals_numpy_and_puts_exactly_no_gradient_on_a_decoder_bias(net):
     model, here = dead_model(net)
-    x = normal(4, F, seed=2)
+    x = normal(40, F, seed=2)
     encoded = model.net.encode(x)
-    code = torch.zeros(4, U, dtype=torch.float64)
+    code = torch.zeros(40, U, dtype=torch.float64)
     code[:, 5] = 1.0  # the first three units stay dead
     rebuilt = model.net.decode(code)
     one = Trace(x=x, code=code, encoded=encoded, rebuilt=rebuilt, decoder=model.net.decoder, context=here)
-    value = Revive(1, k=2, after=5)(one)
-    z, used = encoded.detach().numpy(), np.zeros((4, U))
-    for row in range(4):
+    value = Revive(1, k=2, after=500)(one)
+    z, used = encoded.detach().numpy(), np.zeros((40, U))
+    for row in range(40):
         for unit in sorted(range(3), key=lambda j: -z[row, j])[:2]:
             used[row, unit] = z[row, unit]
-    answer = [model.net.decode(torch.as_tensor(u)).detach().numpy() for u in (used, np.zeros((4, U)))]
-    expected = ((x.numpy() - rebuilt.detach().numpy() - (answer[0] - answer[1])) ** 2).sum(1)
-    np.testing.assert_allclose(value.detach(), expected, rtol=1e-10)
+    answer = [model.net.decode(torch.as_tensor(u)) for u in (used, np.zeros((40, U)))]
+    left, adds = x.numpy() - rebuilt.detach().numpy(), (answer[0] - answer[1]).detach().numpy()
+    size = np.clip((left * adds).sum(1) / (adds**2).sum(1), 0, 1)[:, None]
+    whole = ((x.numpy() - 0.25) ** 2).sum(1)  # 0.25 is the plan's mean
+    assert (size == 0).any() and (size > 0).any()
+    expected = whole * ((left - size * adds) ** 2).sum(1) / (left**2).sum(1)
+    np.testing.assert_allclose(value.detach(), expected, rtol=1e-6)
     value.sum().backward()
     biases = [one.grad for name, one in model.net.decoder.named_parameters() if name.endswith("bias")]
     assert biases and all(grad is None or not grad.any() for grad in biases)
