@@ -167,12 +167,12 @@ class Revive:
 
     weight  of the penalty: what of |x - mean|^2 is charged while dead units rebuild nothing of e
     k       dead units used per sample, those with the largest encoder outputs a; by default half the features
-    after   samples without being on after which a unit counts as dead; by default one pass over the training rows, at
-            most 10,000
+    after   samples without being on after which a unit counts as dead; by default two passes over the training rows (a
+            unit of one row may wait that long), at most 10,000
     W is the decoder without its biases (of a deep decoder: biases held fixed, its answer to a zero code subtracted):
-    they belong to x - rebuilt already. s in [0, 1], held fixed, is where s W a comes closest to e: many units together
-    answer with more than is left over, and without s they learn to be even less on. |e|^2 is taken as at least
-    |x - mean|^2 / 1000. 0 while nothing is dead, and on held-out rows.
+    they belong to x - rebuilt already. s = min(1, |e| / |W a|): many dead units together answer with more than is left
+    over, and without s they would learn to be less on still. |e|^2 is taken as at least |x - mean|^2 / 1000. 0 while
+    nothing is dead, and on held-out rows.
     Source: Gao et al. 2024, appendix A.2; divided by |e|^2 as in the authors' program; s is ours.
     """
 
@@ -218,24 +218,19 @@ class Revive:
         values, used = trace.encoded.masked_fill(~dead, float("-inf")).topk(count, dim=1)
         left = (trace.x - trace.rebuilt).detach()
         answer = _answer(trace.decoder, values, used, trace.code.shape[1])
-        answer = answer * _fit(left, answer.detach(), trace.charge)
-        missed, whole = _energy(left - answer, trace.charge), _energy(trace.x - silence.mean, trace.charge)
-        return missed * whole / torch.maximum(_energy(left, trace.charge), LEAST_LEFT * whole).clamp_min(TINY)
+        whole = _energy(trace.x - silence.mean, trace.charge)
+        most = torch.maximum(_energy(left, trace.charge), LEAST_LEFT * whole).clamp_min(TINY)
+        longer = (_energy(answer, trace.charge) / most).clamp_min(1).sqrt()  # through which the gradient goes
+        return _energy(left - answer / longer.unsqueeze(1), trace.charge) * whole / most
 
     def patience(self, context: Context | None) -> int:
         """Samples without being on after which a unit counts as dead."""
         rows = context.rows if context is not None and context.rows else LONGEST
-        return self.after or min(rows, LONGEST)
+        return self.after or min(2 * rows, LONGEST)
 
 
 def _energy(x: Tensor, charge: Tensor | None) -> Tensor:
     return (x.square() if charge is None else x.square() * charge).sum(1)
-
-
-def _fit(left: Tensor, answer: Tensor, charge: Tensor | None) -> Tensor:
-    """(batch, 1) the factor in [0, 1] by which the answer comes closest to what is left."""
-    along = (left * answer if charge is None else left * answer * charge).sum(1)
-    return (along / _energy(answer, charge).clamp_min(TINY)).clamp(0, 1).unsqueeze(1)
 
 
 def _answer(decoder: nn.Module, values: Tensor, used: Tensor, units: int) -> Tensor:
