@@ -180,6 +180,7 @@ class Revive:
     k: int | None = None
     after: int | None = None
     over = "sample"
+    when_zero = ""  # nothing has died yet
 
     def __post_init__(self) -> None:
         check_positive("revive", "weight", self.weight)
