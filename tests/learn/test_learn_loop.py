@@ -12,9 +12,11 @@ import codelayer
 from codelayer.errors import SentenceError
 from codelayer.learn.autoencoder import Autoencoder
 from codelayer.learn.baselines import Pca
+from codelayer.learn.dead import unit_problems
 from codelayer.learn.loop import VALIDATION_ROWS, held_out_loss, schedule, train
 from codelayer.learn.settings import held_out, resolved
 from codelayer.learn.sources import Rows
+from codelayer.objective import parse_objective
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(dead|surplus)")
 RNG = np.random.default_rng(0)
@@ -219,7 +221,8 @@ def test_a_linear_undercomplete_autoencoder_reaches_pca(net):
 
 KILLING = {
     "relu() + l1(50.0)": r"lower the weight of l1\(\)",
-    "topk(1)": "ask for more units at a time",
+    "topk(1)": r"add transposed\(\), or ask for more units at a time",
+    "topk(1) + transposed()": "ask for more units at a time",
 }
 
 
@@ -234,6 +237,19 @@ def test_dead_units_are_counted_and_told_with_a_remedy(text, tmp_path):
     assert made.record_["dead_units"] == len(dead) > 0
     made.save(tmp_path / "b")
     np.testing.assert_array_equal(codelayer.load(tmp_path / "b").dead_units_, dead)
+
+
+@pytest.mark.filterwarnings("ignore:32 sparse units")
+def test_a_code_of_which_all_units_died_says_so():
+    text = "relu() + l1(1000) + unit_norm()"
+    made = Autoencoder(32, text, "mlp()", epochs=20, learning_rate=0.03, validation=0, random_state=0)
+    same = "; or lower the learning_rate: now every row has the same code, which says nothing"
+    lower = r"lower the weight of l1\(\), or choose a smaller code_size"
+    with pytest.warns(UserWarning, match=rf"32 of 32 units are dead \(they never vary\); {lower}{same}"):
+        made.fit(X)
+    assert len(made.dead_units_) == 32
+    told = unit_problems(parse_objective("relu() + topk(4)"), 32, np.arange(32), np.arange(0))
+    assert len(told) == 1 and "never vary); add transposed(), or ask for" in told[0] and told[0].endswith(same)
 
 
 def test_a_code_without_dead_units_says_nothing():

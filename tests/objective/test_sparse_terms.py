@@ -179,25 +179,33 @@ def dead_model(net: str) -> tuple[Model, Context]:
 @pytest.mark.parametrize("net", ["mlp()", "mlp(5, activation='tanh')", "mlp(tied=True)"])
 def test_revive_equals_numpy_and_puts_exactly_no_gradient_on_a_decoder_bias(net):
     model, here = dead_model(net)
-    x = normal(4, F, seed=2)
-    encoded = model.net.encode(x)
-    code = torch.zeros(4, U, dtype=torch.float64)
+    x = normal(40, F, seed=2)
+    encoded = model.net.encode(x) * torch.linspace(0.1, 50, 40, dtype=torch.float64)[:, None]
+    encoded.retain_grad()
+    code = torch.zeros(40, U, dtype=torch.float64)
     code[:, 5] = 1.0  # the first three units stay dead
     rebuilt = model.net.decode(code)
     one = Trace(x=x, code=code, encoded=encoded, rebuilt=rebuilt, decoder=model.net.decoder, context=here)
-    value = Revive(1, k=2, after=5)(one)
-    z, used = encoded.detach().numpy(), np.zeros((4, U))
-    for row in range(4):
+    value = Revive(1, k=2, after=500)(one)
+    z, used = encoded.detach().numpy(), np.zeros((40, U))
+    for row in range(40):
         for unit in sorted(range(3), key=lambda j: -z[row, j])[:2]:
             used[row, unit] = z[row, unit]
-    answer = [model.net.decode(torch.as_tensor(u)).detach().numpy() for u in (used, np.zeros((4, U)))]
-    expected = ((x.numpy() - rebuilt.detach().numpy() - (answer[0] - answer[1])) ** 2).sum(1)
-    np.testing.assert_allclose(value.detach(), expected, rtol=1e-10)
+    answer = [model.net.decode(torch.as_tensor(u)) for u in (used, np.zeros((40, U)))]
+    left, adds = x.numpy() - rebuilt.detach().numpy(), (answer[0] - answer[1]).detach().numpy()
+    size = np.minimum(1, np.linalg.norm(left, axis=1) / np.linalg.norm(adds, axis=1))[:, None]
+    assert (size == 1).any() and ((size < 1).any() or "tanh" in net)  # tanh bounds an answer
+    whole = ((x.numpy() - 0.25) ** 2).sum(1)  # 0.25 is the plan's mean
+    expected = whole * ((left - size * adds) ** 2).sum(1) / (left**2).sum(1)
+    np.testing.assert_allclose(value.detach(), expected, rtol=1e-6)
     value.sum().backward()
     biases = [one.grad for name, one in model.net.decoder.named_parameters() if name.endswith("bias")]
     assert biases and all(grad is None or not grad.any() for grad in biases)
     rows = model.net.stages["encoded"][-1].bias.grad
     assert rows[:3].any() and not rows[3:].any()  # only dead units learn: the residual is detached
+    along = (encoded.grad.numpy() * used).sum(1)  # an answer that is too long is turned, not shortened
+    if net == "mlp()":
+        assert np.abs(along[size[:, 0] < 1]).max() < 1e-12 < np.abs(along[size[:, 0] == 1]).min()
 
 
 def test_revive_counts_samples_and_is_zero_while_nothing_is_dead_and_on_held_out_rows():
@@ -329,7 +337,7 @@ def test_the_doctor_sees_rows_far_off_the_centre_and_wide_codes():
     assert mean_ratio(np.ones((5, 2))) == np.inf and mean_ratio(np.zeros((5, 2))) == 0
     assert "2.98 times" in off_centre(x, 0.0, True) and "centre the input" in off_centre(x, 0.0, True)
     assert off_centre(x, x.mean(0), True) is None and off_centre(x, 0.0, False) is None
-    assert "transposed() + unit_norm()" in too_wide(x, 64, True, False)
+    assert "add transposed(), and revive() where" in too_wide(x, 64, True, False)
     assert too_wide(x, 64, True, True) is None and too_wide(x, 15, True, False) is None
     with pytest.warns(UserWarning, match=r"64 sparse units for 4 encoded features: .* add transposed\(\)"):
         Autoencoder(64, "topk(2)", "mlp()", random_state=0).prepare(x)

@@ -32,6 +32,7 @@ from .dead import dead_units, unit_problems
 from .diverged import Diverged, keep_last_good
 from .doctor import examine
 from .loop import Epoch, train
+from .memory import check_memory
 from .ridge import Ridge
 from .rowlabels import Beside, beside
 from .run import RunFolder, noted_run
@@ -237,6 +238,7 @@ class Autoencoder(Sampling):
         chosen = net_text if self.net == "auto" else self.net
         chosen = objective.auto_net if chosen == "auto" else chosen
         net = parse_net(chosen, plan.shape, self.code_size, objective.compares_views)
+        check_memory(plan, objective, net, self.settings(training.length)["batch_size"], self._device())
         self.model_ = Model(plan, objective, net.build(plan, objective.outputs(plan), objective.loss is not None))
         self.model_.draw_weights(seed)
         self.model_.to(self._device())

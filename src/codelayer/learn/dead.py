@@ -29,6 +29,8 @@ def unit_problems(objective: Objective, units: int, dead: np.ndarray, collapsed:
     told = []
     if len(dead) and not set(dead) <= set(collapsed):
         told.append(f"{len(dead)} of {units} units are dead (they never vary); {remedy(objective)}")
+        if len(dead) == units:
+            told = [f"{told[0]}; or lower the learning_rate: now every row has the same code, which says nothing"]
     if len(collapsed):
         share = f"{len(collapsed)} of {units} units have collapsed to the prior (below {COLLAPSED} nats)"
         told.append(f"{share}; {remedy(objective)}")
@@ -39,7 +41,8 @@ def remedy(objective: Objective) -> str:
     """What to try, by the objective's terms."""
     names = {term.name for term in objective.terms}
     if "topk" in names or "batch_topk" in names:
-        return "ask for more units at a time (a larger k) or for fewer units (a smaller code_size)"
+        more = "ask for more units at a time (a larger k) or for fewer units (a smaller code_size)"
+        return more if "transposed" in names else f"add transposed(), or {more}"
     if "gaussian" in names:
         return "choose a smaller code_size, or write prior() with a smaller weight, a warmup=0.2 or free_bits=0.1"
     if "l0" in names:

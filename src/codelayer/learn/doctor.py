@@ -49,7 +49,7 @@ def too_wide(encoded: np.ndarray, code_size: int, sparse: bool, prepared: bool) 
         return None
     return (
         f"{code_size} sparse units for {features} encoded features: many may never be on (mean over deviation of the "
-        f"raw input: {mean_ratio(encoded):.3g}); add transposed() + unit_norm(), and revive() for long trainings"
+        f"raw input: {mean_ratio(encoded):.3g}); add transposed(), and revive() where the learning_rate is above 0.003"
     )
 
 
@@ -73,6 +73,6 @@ def examine(training: Rows, model: Model) -> list[str]:
     found = (
         surplus(plan.features, plan.code_size, objective),
         off_centre(first, centre, sparse),
-        too_wide(first, plan.code_size, sparse, bool(names & {"transposed", "revive"})),
+        too_wide(first, plan.code_size, sparse, "transposed" in names),
     )
     return [sentence for sentence in found if sentence]

@@ -19,6 +19,7 @@ from ..errors import SentenceError
 from ..nets import MAX_WIDTH
 from ..objective import parse_objective, recipe_of
 
+BLOCK_ROWS = 4096  # rows that are coded at once
 STEPS = 3000
 VIEW_STEPS = 4000
 
@@ -35,7 +36,11 @@ def check_options(options: Mapping[str, Any]) -> None:
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
             raise SentenceError(f"{name}={value!r} is not possible", f"{name} is a whole number, at least 1")
     if options["code_size"] > MAX_WIDTH:
-        raise SentenceError(f"code_size={options['code_size']} is too wide", f"at most {MAX_WIDTH} units are made")
+        gigabytes = 4 * options["code_size"] * BLOCK_ROWS / 1e9
+        raise SentenceError(
+            f"code_size={options['code_size']} is too wide: codes of {BLOCK_ROWS} rows alone take {gigabytes:.3g} GB",
+            f"choose at most {MAX_WIDTH} units",
+        )
     pace, share, seed = options["learning_rate"], options["validation"], options["random_state"]
     if not (isinstance(pace, str) and pace == "auto") and not (_is_number(pace) and 0 < pace < math.inf):
         raise SentenceError(f"learning_rate={pace!r} is not possible", "it is above 0, usually 0.001")

@@ -138,14 +138,22 @@ class Affine(nn.Linear):
         return nn.functional.linear(input, weight, bias)[:, : self.out_features].contiguous()
 
 
+def home() -> torch.device:
+    """Where layers are made: on the CPU, or nowhere inside `with torch.device("meta")`, which asks for shapes alone."""
+    default = torch.get_default_device()
+    return default if default.type == "meta" else torch.device("cpu")
+
+
 def linear(inputs: int, outputs: int) -> nn.Linear:
     """A linear layer whose weights are not drawn yet."""
-    return nn.utils.skip_init(Affine, inputs, outputs)
+    return nn.utils.skip_init(Affine, inputs, outputs, device=home())
 
 
 def conv3(inputs: int, outputs: int, stride: int = 1, bias: bool = True) -> nn.Conv2d:
     """A 3 x 3 convolution whose weights are not drawn yet."""
-    return nn.utils.skip_init(nn.Conv2d, inputs, outputs, kernel_size=3, stride=stride, padding=1, bias=bias)
+    return nn.utils.skip_init(
+        nn.Conv2d, inputs, outputs, kernel_size=3, stride=stride, padding=1, bias=bias, device=home()
+    )
 
 
 def activation(name: str) -> nn.Module:

@@ -11,7 +11,7 @@ from ..data.schema import Block
 from ..errors import SentenceError
 from ..registry import part
 from .mlp import Mlp
-from .net import MAX_WIDTH, Affine, Net, activation, chain, geometric
+from .net import MAX_WIDTH, Affine, Net, activation, chain, geometric, home
 from .plan import Plan
 
 WIDEST = 50
@@ -115,7 +115,7 @@ class Embedding(Affine):
 
 
 def _embedding(seen: Tensor) -> Embedding:
-    made = nn.utils.skip_init(Embedding, len(seen), embedding_width(len(seen)), bias=False)
+    made = nn.utils.skip_init(Embedding, len(seen), embedding_width(len(seen)), bias=False, device=home())
     made.see(seen)
     return made
 

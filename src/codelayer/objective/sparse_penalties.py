@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -23,7 +24,7 @@ from ..registry import part
 from .corruptions import check_positive
 from .sparse_bottlenecks import learned
 from .sparse_pass import first_layer, sum_atoms
-from .trace import Trace
+from .trace import Context, Trace
 
 if TYPE_CHECKING:
     from .objective import Objective
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 SHARES = (1 / 2, 1 / 4, 1 / 8, 1 / 16)
 PASSING = ("relu", "topk", "batch_topk", "jumprelu")
 RESIDUAL = ("squared", "huber")
+LONGEST = 10_000
+LEAST_LEFT = 0.001
+TINY = 1e-12
 
 
 def _check_decoder(term: str, objective: Objective) -> None:
@@ -139,13 +143,15 @@ def decode_first(decoder: nn.Module, code: Tensor, width: int) -> Tensor:
 
 
 class Silence(nn.Module):
-    """For how many samples each unit has not been on."""
+    """For how many samples each unit has not been on; and the mean of the training rows, by the plan."""
 
     samples: Tensor
+    mean: Tensor
 
-    def __init__(self, units: int) -> None:
+    def __init__(self, units: int, mean: np.ndarray) -> None:
         super().__init__()
         self.register_buffer("samples", torch.zeros(units, dtype=torch.int64))
+        self.register_buffer("mean", torch.from_numpy(mean).flatten(), persistent=False)
 
     @torch.no_grad()
     def note(self, code: Tensor) -> None:
@@ -157,21 +163,24 @@ class Silence(nn.Module):
 @part("penalty")
 @dataclass(frozen=True)
 class Revive:
-    """|e - W a|^2, e = x - rebuilt held fixed: units that have long been off rebuild what the others leave over.
+    """|x - mean|^2 |e - s W a|^2 / |e|^2, e = x - rebuilt held fixed: dead units rebuild what the others leave over.
 
-    weight  of the penalty
+    weight  of the penalty: what of |x - mean|^2 is charged while dead units rebuild nothing of e
     k       dead units used per sample, those with the largest encoder outputs a; by default half the features
-    after   samples without being on after which a unit counts as dead
+    after   samples without being on after which a unit counts as dead; by default two passes over the training rows (a
+            unit of one row may wait that long), at most 10,000
     W is the decoder without its biases (of a deep decoder: biases held fixed, its answer to a zero code subtracted):
-    they belong to x - rebuilt already. 0 while nothing is dead, and on held-out rows.
-    Source: Gao et al. 2024, appendix A.2.
+    they belong to x - rebuilt already. s = min(1, |e| / |W a|): many dead units together answer with more than is left
+    over, and without s they would learn to be less on still. |e|^2 is taken as at least |x - mean|^2 / 1000. 0 while
+    nothing is dead, and on held-out rows.
+    Source: Gao et al. 2024, appendix A.2; divided by |e|^2 as in the authors' program; s is ours.
     """
 
     weight: float = 1 / 32
     k: int | None = None
-    after: int = 10_000
+    after: int | None = None
     over = "sample"
-    when_zero = ""  # nothing is dead: there is nothing to mend
+    when_zero = ""  # nothing has died yet
 
     def __post_init__(self) -> None:
         check_positive("revive", "weight", self.weight)
@@ -181,7 +190,7 @@ class Revive:
 
     def module(self, plan: Plan) -> nn.Module:
         """The counters."""
-        return Silence(plan.code_size)
+        return Silence(plan.code_size, plan.mean)
 
     def check_beside(self, objective: Objective) -> None:
         """Refuse codes whose units are never off, and losses whose residual is not x - rebuilt."""
@@ -203,13 +212,26 @@ class Revive:
         if not silence.training:
             return trace.code.new_zeros(len(trace.code))
         silence.note(trace.code)
-        dead = silence.samples >= self.after
+        dead = silence.samples >= self.patience(trace.context)
         count = min(int(dead.sum()), self.k or max(1, trace.x.shape[1] // 2))
         if not count:
             return trace.code.new_zeros(len(trace.code))
         values, used = trace.encoded.masked_fill(~dead, float("-inf")).topk(count, dim=1)
-        left = (trace.x - trace.rebuilt).detach() - _answer(trace.decoder, values, used, trace.code.shape[1])
-        return (left.square() if trace.charge is None else left.square() * trace.charge).sum(1)
+        left = (trace.x - trace.rebuilt).detach()
+        answer = _answer(trace.decoder, values, used, trace.code.shape[1])
+        whole = _energy(trace.x - silence.mean, trace.charge)
+        most = torch.maximum(_energy(left, trace.charge), LEAST_LEFT * whole).clamp_min(TINY)
+        longer = (_energy(answer, trace.charge) / most).clamp_min(1).sqrt()  # through which the gradient goes
+        return _energy(left - answer / longer.unsqueeze(1), trace.charge) * whole / most
+
+    def patience(self, context: Context | None) -> int:
+        """Samples without being on after which a unit counts as dead."""
+        rows = context.rows if context is not None and context.rows else LONGEST
+        return self.after or min(2 * rows, LONGEST)
+
+
+def _energy(x: Tensor, charge: Tensor | None) -> Tensor:
+    return (x.square() if charge is None else x.square() * charge).sum(1)
 
 
 def _answer(decoder: nn.Module, values: Tensor, used: Tensor, units: int) -> Tensor:
