@@ -91,7 +91,11 @@ def test_defect_03_auxk_gives_the_decoder_bias_exactly_zero_gradient():
         best = np.argsort(-z[row])[: features // 2]  # half the features, not half the units
         kept[row, best] = z[row, best]
     residual = (x - rebuilt).detach().numpy()
-    assert value.detach().numpy() == pytest.approx(((residual - kept @ atoms.T) ** 2).sum(1), rel=1e-9)
+    answer, left = kept @ atoms.T, (residual**2).sum(1)
+    shorter = np.minimum(1, np.sqrt(left / (answer**2).sum(1)))
+    whole = ((x.numpy() - silence.mean.numpy()) ** 2).sum(1)
+    expected = ((residual - shorter[:, None] * answer) ** 2).sum(1) * whole / left
+    assert value.detach().numpy() == pytest.approx(expected, rel=1e-6)
     slopes = torch.autograd.grad(value.sum(), (bias, code), allow_unused=True)
     # None is no gradient at all: neither the bias nor, through x - rebuilt, the living code takes part
     assert all(slope is None or not slope.any() for slope in slopes)
