@@ -54,12 +54,12 @@ class Autoencoder(Sampling):
     net : str, default="auto"
         "mlp(512, 256)", "conv(32, 64)", ...; "auto" follows the recipe, else the sample's shape and a cost limit.
     epochs : int or "auto", default="auto"
-        Passes over the rows; "auto" makes about 3000 steps, within 20 to 100 epochs (4000 steps, within 5 to 75,
+        Passes over the rows; "auto" makes about 3000 steps, within 20 to 200 epochs (4000 steps, within 5 to 75,
         for objectives that compare views).
     batch_size : int or "auto", default="auto"
-        Rows per step; "auto" is a sixteenth of the rows, within 32 to 256, and 64 for objectives that compare views.
+        Rows per step; "auto" is a thirty-second of the rows, within 32 to 256, and 64 for objectives that compare views.
     learning_rate : float or "auto", default="auto"
-        Peak of the schedule; "auto" is 0.001, and 0.003 for objectives that compare views.
+        Peak of the schedule; "auto" is 0.003.
     validation : float, default=0.1
         Share of the rows held out to choose the best epoch; 0 holds out none and switches patience off.
     patience : int or "auto", default="auto"
