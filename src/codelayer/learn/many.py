@@ -20,6 +20,7 @@ from ..data.schema import Schema
 from ..nets.net import Tied
 from ..objective import Context, Model, parse_objective, recipe_of
 from ..objective.objective import Steps
+from ..objective.sampled import Sampled
 from ..objective.trace import generator
 from .adam import Adam
 from .autoencoder import Autoencoder
@@ -101,7 +102,7 @@ def _stackable(model: Model) -> bool:
     modules = [one for whole in (model.net.stages, model.net.decoder) if whole is not None for one in whole.modules()]
     plain = all(isinstance(one, (*known, nn.Softplus)) for one in modules)
     narrow = model.plan.code_size <= WIDEST and model.net.decoder is not None
-    return plain and narrow and not model.objective.infers
+    return plain and narrow and not model.objective.infers and not isinstance(model.objective.loss, Sampled)
 
 
 class Stack:
