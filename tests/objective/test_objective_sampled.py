@@ -19,7 +19,7 @@ from codelayer.learn.saved import load
 from codelayer.learn.sources import Rows
 from codelayer.nets import Plan, parse_net
 from codelayer.objective import Context, Model, parse_objective
-from codelayer.objective.losses import Normal, Squared
+from codelayer.objective.losses import Bernoulli, Normal, Squared
 from codelayer.objective.sampled import Sampled, SparseRows, encode_sparse, reads_sparse
 
 FEATURES, UNITS, BATCH = 7, 3, 4
@@ -33,6 +33,13 @@ def model_of(text: str, net: str = "mlp(5, activation='tanh')", features: int = 
     model = Model(plan, objective, parse_net(net, plan.shape, UNITS).build(plan, objective.outputs(plan), True))
     model.draw_weights(1)
     return model.double().train() if double else model.train()
+
+
+def twin(text: str, like: Model, net: str = "mlp(5, activation='tanh')") -> Model:
+    """A model of another sentence with the same weights."""
+    made = model_of(text, net)
+    made.net.load_state_dict(like.net.state_dict())
+    return made
 
 
 def dense_rows() -> torch.Tensor:
@@ -68,7 +75,7 @@ FORMS = {"dense": lambda x: x, "sparse": sparse_of}
 @pytest.mark.parametrize("inside", INSIDE)
 def test_the_mean_over_all_draws_is_the_full_loss_and_its_gradient(inside, form):
     x, full = dense_rows(), model_of(f"relu() + {inside} + l1(0.1)")
-    model = model_of(f"relu() + sampled(0.5, {inside}) + l1(0.1)")
+    model = twin(f"relu() + sampled(0.5, {inside}) + l1(0.1)", full)
     rows, term = FORMS[form](x), model.objective.loss
     used = torch.tensor([1, 4, 5])
     step_of: dict[tuple[int, ...], int] = {}
@@ -93,9 +100,9 @@ def test_every_set_of_zeros_is_drawn_equally_often():
 @pytest.mark.parametrize("net", NETS)
 @pytest.mark.parametrize("inside", INSIDE)
 def test_share_one_is_the_full_loss(inside, net, form):
-    x = dense_rows()
-    found = loss_and_slope(model_of(f"sampled(1, {inside})", net), FORMS[form](x))
-    torch.testing.assert_close(found, loss_and_slope(model_of(inside, net), x), rtol=1e-12, atol=1e-13)
+    x, full = dense_rows(), model_of(inside, net)
+    found = loss_and_slope(twin(f"sampled(1, {inside})", full, net), FORMS[form](x))
+    torch.testing.assert_close(found, loss_and_slope(full, x), rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize("net", NETS)
@@ -252,5 +259,7 @@ def test_a_decoder_without_a_last_linear_layer_is_refused_and_the_loss_inside_ch
         Model(plan, objective, parse_net("conv(4)", shape, UNITS).build(plan, UNITS, True))
     with pytest.raises(SentenceError, match=r"needs inputs in \[0, 1\]"):
         parse_objective("sampled(0.1, bernoulli())").resolve(replace(plan, unit_range=False))
+    rare = torch.tensor([0.0, 1e-4, 0.5])
+    torch.testing.assert_close(Sampled(0.1, Bernoulli()).link(rare, plan).sigmoid(), rare.clamp_min(1e-6))
     assert Sampled(0.1).loss == Squared() and Normal.name == "normal"
     assert parse_objective("sampled(0.1, bernoulli())").text == "sampled(0.1, loss=bernoulli())"

@@ -22,13 +22,14 @@ from ..nets import Net, Plan
 from ..nets.net import Tied
 from ..registry import part
 from .corruptions import check_share
-from .losses import Squared
+from .losses import Bernoulli, Squared
 from .trace import Context, Trace
 
 if TYPE_CHECKING:
     from .model import Model
     from .objective import Objective
 
+RAREST = 1e-6
 INSIDE = ("squared", "huber", "bernoulli")
 READ_CODE = ("l1", "kl", "l0", "prior", "dip", "total_correlation", "labels")  # penalties that read no rows
 
@@ -149,7 +150,12 @@ class Sampled:
         return self.loss.read(output, plan)
 
     def link(self, mean: Tensor, plan: Plan) -> Tensor:
-        """As the loss inside."""
+        """As the loss inside, but that probabilities start as small as rare words are.
+
+        From 0.01 most of the loss of wide rows would be on columns that have yet to learn that they are rare.
+        """
+        if isinstance(self.loss, Bernoulli):
+            return mean.clamp(RAREST, 1 - RAREST).logit()
         return self.loss.link(mean, plan)
 
     def pick(self, used: Tensor, features: int, context: Context) -> Picked:
@@ -215,14 +221,35 @@ def encode_sparse(net: Net, x: SparseRows) -> Tensor:
     if found is None:
         raise SentenceError("this net does not begin with a linear layer", "use net='mlp(depth=2)'")
     first, rest = found
-    used, place = x.used
-    columns = first.weight.index_select(1, used).t().contiguous()
-    h = F.embedding_bag(place, columns, x.starts[:-1], mode="sum", per_sample_weights=x.values)
-    h = h - first.weight @ net.mean
+    h = _ReadSparse.apply(first.weight, net.mean, x)
     h = h if first.bias is None else h + first.bias
     for layer in rest:
         h = layer(h)
     return h
+
+
+class _ReadSparse(torch.autograd.Function):
+    """(x - mean) W' by the non-zeros of x; its gradient writes the large weight once, where autograd's would thrice."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, mean: Tensor, x: SparseRows) -> Tensor:
+        used, place = x.used
+        ctx.x, ctx.mean = x, mean
+        columns = weight.index_select(1, used).t().contiguous()
+        h = F.embedding_bag(place, columns, x.starts[:-1], mode="sum", per_sample_weights=x.values)
+        return h - weight @ mean
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        (used, place), x = ctx.x.used, ctx.x
+        rows = torch.arange(len(x), device=grad.device).repeat_interleave(x.starts.diff())
+        order = place.argsort(stable=True)
+        counts = torch.bincount(place, minlength=len(used))
+        starts, values = counts.cumsum(0) - counts, x.values[order]
+        to_used = F.embedding_bag(rows[order], grad.contiguous(), starts, mode="sum", per_sample_weights=values)
+        to_weight = torch.outer(-grad.sum(0), ctx.mean)
+        return to_weight.index_add_(1, used, to_used.t()), None, None
 
 
 def _first_layer(net: Net) -> tuple[nn.Linear, list[nn.Module]] | None:
