@@ -80,8 +80,8 @@ def test_the_inferred_maps_are_those_of_ista_on_the_dense_dictionary(case, pull)
     target = np.concatenate([x.numpy(), np.sqrt(pull) * guess.numpy()], axis=1)
     best = ista(target, stacked, 0.2, iterations=200_000, tolerance=1e-14)
     with torch.no_grad():
-        course = [energy(target, infer(x, maps, guess, 0.2, pull, k).numpy(), stacked, 0.2) for k in (1, 5, 20, 3000)]
-        found = infer(x, maps, guess, 0.2, pull, 3000).numpy()
+        course = [energy(target, infer(x, maps, guess, 0.2, pull, k).numpy(), stacked, 0.2) for k in (1, 5, 20, 1500)]
+        found = infer(x, maps, guess, 0.2, pull, 1500).numpy()
     np.testing.assert_allclose(course[-1], energy(target, best, stacked, 0.2), atol=1e-6)
     assert all((after <= before + 1e-9).all() for before, after in pairwise(course))
     if pull:  # then the least is one point
@@ -123,7 +123,7 @@ def test_unit_norm_holds_every_filter_at_length_one():
 def test_the_gain_scales_a_tanh_per_filter():
     model = model_of(*SHAPES[1], gain=True)
     encoder = model.net.stages["encoded"]
-    assert float(model.net.encode(50 * normal(3, 7, 6, 2)).abs().max()) <= 1
+    assert bool((model.net.encode(50 * normal(3, 7, 6, 2)).abs() <= 1).all())
     with torch.no_grad():
         before = model.net.encode(normal(3, 7, 6, 2)).reshape(3, 4, -1)
         encoder.log_gain[2] = np.log(5.0)
@@ -132,7 +132,7 @@ def test_the_gain_scales_a_tanh_per_filter():
     torch.testing.assert_close(after[:, :2], before[:, :2])
 
 
-def spots(n: int = 200, side: int = 9) -> np.ndarray:
+def spots(n: int = 120, side: int = 9) -> np.ndarray:
     """Pictures with one or two crosses at any place."""
     rng, made = np.random.default_rng(0), np.zeros((n, side, side, 1), np.float32)
     cross = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]])
@@ -146,13 +146,13 @@ def spots(n: int = 200, side: int = 9) -> np.ndarray:
 @pytest.mark.parametrize("net", ["conv_dictionary(3, stride=2)", "conv_dictionary(3, stride=2, gain=True)"])
 def test_pictures_are_coded_rebuilt_and_come_back_from_a_bundle(net, tmp_path):
     x = spots()
-    coder = Autoencoder(4 * 4 * 4, "psd", net, epochs=15, learning_rate=0.02, random_state=0)
+    coder = Autoencoder(4 * 4 * 4, "psd", net, epochs=12, learning_rate=0.02, random_state=0)
     course = [epoch.terms for epoch in coder.fit_epochs(x)]
     assert course[-1]["predict"] < 0.5 * course[0]["predict"] and course[-1]["squared"] < 0.5 * course[0]["squared"]
     codes = coder.transform(x)
-    assert codes.shape == (200, 64) and (codes == 0).mean() > 0.2 and coder.score(x) > 0.5
+    assert codes.shape == (120, 64) and (codes == 0).mean() > 0.2 and coder.score(x) > 0.5
     assert coder.inverse_transform(codes).shape == x.shape
-    order = np.random.default_rng(1).permutation(200)
+    order = np.random.default_rng(1).permutation(120)
     np.testing.assert_array_equal(coder.transform(x[order]), codes[order])
     coder.save(tmp_path / "b")
     np.testing.assert_array_equal(load(tmp_path / "b").transform(x), codes)
