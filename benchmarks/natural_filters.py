@@ -33,7 +33,7 @@ from scipy.stats import t
 from codelayer import Autoencoder
 from codelayer.learn.sparse_coding import Dictionary
 
-SIDE, UNITS, PATCHES, ENOUGH = 10, 200, 8_000, 0.8
+SIDE, UNITS, PATCHES, ENOUGH = 10, 200, 6_000, 0.8
 SEEDS = {"natural_ccby19": 5, "bsds_val40": 3}
 LEFT_OUT = ("kite_and_cold.jpg",)
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
@@ -141,7 +141,7 @@ def filters(x: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng([seed, 1])
     learned = Dictionary(UNITS, 0.1, epochs=4, scale="none", random_state=seed).fit(x)
     options: dict[str, Any] = {"scale": "none", "learning_rate": 0.003, "validation": 0, "random_state": seed}
-    psd = Autoencoder(UNITS, "psd", epochs=20, batch_size=256, **options).fit(x)
+    psd = Autoencoder(UNITS, "psd", epochs=18, batch_size=256, **options).fit(x)
     plain = Autoencoder(50, "undercomplete", epochs=25, batch_size=256, **options).fit(x)
     found, last = psd.model_.net.dictionary(), list(plain.model_.net.decoder.children())[-1]
     axes = np.linalg.svd(x - x.mean(0), full_matrices=False)[2]
