@@ -7,7 +7,7 @@ One thread (set OMP_NUM_THREADS=1).
 
 Every sentence trains mlp(128) to a code of 32 units in batches of 256 for the same number of processor seconds of
 steps, in a process of its own; noted are those per step, the peak memory above what the data and the library take, and
-along the way the full loss on the held-out rows and the accuracy of a linear probe (10 labels per topic) on their codes.
+along the way the full held-out loss and the accuracy of a linear probe (10 labels per topic) on held-out codes.
 """
 
 from __future__ import annotations
