@@ -1,4 +1,4 @@
-"""Do sparse codes of natural patches look like Gabors?  python benchmarks/natural_filters.py  (about 8 min)
+"""Do sparse codes of natural patches look like Gabors?  python benchmarks/natural_filters.py  (about 3 min)
 
 Pictures are made grey and whitened by R(f) = f exp(-(f / f0)^4), f0 = 0.8 of the highest frequency (Olshausen and Field
 1997); patches of 10 x 10 lose their mean and are divided by their length where that is above the median. 200 units
