@@ -48,7 +48,9 @@ def fits(chosen: tuple[str, ...]) -> bool:
         return False
     if "revive" in chosen and not (bottlenecks and set(bottlenecks) <= TURNED_OFF):
         return False
-    if "revive" in chosen and {"bernoulli", "columns"} & set(chosen):
+    if "revive" in chosen and {"bernoulli", "columns", "sampled"} & set(chosen):
+        return False
+    if "sampled" in chosen and {"views", "nested"} & set(chosen):
         return False
     if not has_views:
         return not COMPARING & set(chosen)

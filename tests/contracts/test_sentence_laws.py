@@ -86,7 +86,14 @@ def test_a_sentence_has_one_canonical_spelling(text, canonical):
 
 @pytest.mark.parametrize(
     "text",
-    ["mlp()", "mlp(512, 256)", "mlp(depth=3, tied=True)", "conv(8, 16, activation='gelu', strided=True)", "table(64)"],
+    [
+        "mlp()",
+        "mlp(512, 256)",
+        "mlp(depth=3, tied=True)",
+        "conv(8, 16, activation='gelu', strided=True)",
+        "conv_dictionary(3, stride=2, gain=True)",
+        "table(64)",
+    ],
 )
 def test_nets_are_words_of_the_same_notation(text):
     net = parse_net(text, (8, 8, 1), 4)

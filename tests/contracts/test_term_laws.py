@@ -32,6 +32,7 @@ from codelayer.objective.inference import Predict
 from codelayer.objective.labels import Labels
 from codelayer.objective.losses import Bernoulli, Columns, Huber, Normal, Squared
 from codelayer.objective.penalties import L1, Contractive, Covariance, Invariance, Kl, Variance
+from codelayer.objective.sampled import Sampled
 from codelayer.objective.slowness import Slowness
 from codelayer.objective.variational import Dip, Prior, TotalCorrelation
 from codelayer.registry import PARTS
@@ -181,6 +182,7 @@ INDEPENDENT = {
     Huber: (Huber(delta=0.7), lambda x, r: huber_numpy(x, r, 0.7)),
     Bernoulli: (Bernoulli(), bernoulli_numpy),
     Columns: (Columns(), columns_numpy),
+    Sampled: (Sampled(), lambda x, r: (x - r) ** 2),
     Normal: (Normal(), lambda x, r: (x - r) ** 2 / 2 + np.log(2 * np.pi) / 2),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.datasets import load_digits
 from sklearn.decomposition import MiniBatchDictionaryLearning, sparse_encode
 
@@ -21,7 +22,7 @@ def planted(n: int = 600, features: int = 8, units: int = 12, share: float = 0.1
 
 
 def coder(**options) -> Dictionary:
-    return Dictionary(12, scale="none", random_state=0, **{"l1": 0.05, "batch_size": 64, **options})
+    return Dictionary(12, random_state=0, **{"l1": 0.05, "batch_size": 64, "scale": "none", **options})
 
 
 def test_planted_atoms_are_found():
@@ -119,3 +120,17 @@ def test_pictures_are_rows_too():
     x = (load_digits().images[:80] * 15).astype(np.uint8)
     one = Dictionary(20, 0.1, epochs=2, random_state=0).fit(x)
     assert one.inverse_transform(one.transform(x)).shape == x.shape
+
+
+@pytest.mark.parametrize("scale", ["none", "block"])
+def test_sparse_rows_are_learned_from_a_batch_at_a_time(scale, monkeypatch):
+    x, _ = planted(300)
+    x[np.abs(x) < 0.3] = 0
+    options = {"epochs": 2, "scale": scale}
+    whole = coder(**options).fit(x).partial_fit(x)
+    monkeypatch.setattr("codelayer.learn.sources.KEEP_BYTES", 0)  # nothing is kept dense
+    thin = coder(**options).fit(sparse.csr_array(x)).partial_fit(sparse.csr_array(x))
+    if scale != "block":  # zeros stay zeros in sparse rows: there a block has another centre
+        np.testing.assert_array_equal(thin.atoms_, whole.atoms_)
+        np.testing.assert_array_equal(thin.transform(sparse.csr_array(x)), whole.transform(x))
+    assert thin.score(sparse.csr_array(x)) > 0.8

@@ -82,3 +82,13 @@ def test_what_cannot_be_stacked_is_fitted_by_itself(monkeypatch: pytest.MonkeyPa
     ours, alone, sizes = together(makers, monkeypatch)
     assert sizes == []
     assert_equal(ours, alone)
+
+
+def test_wide_codes_of_few_units_are_fitted_one_by_one():
+    x = np.random.default_rng(0).normal(size=(40, 6))
+    made = [Autoencoder(512, "topk(4)", "mlp()", epochs=1, random_state=seed) for seed in (0, 1)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # units that are never on
+        fitted = fit_many(made, x)
+        alone = Autoencoder(512, "topk(4)", "mlp()", epochs=1, random_state=1).fit(x)
+    np.testing.assert_array_equal(fitted[1].transform(x), alone.transform(x))

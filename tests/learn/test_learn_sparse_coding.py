@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 from scipy.optimize import minimize
 from sklearn.decomposition import sparse_encode
 from sklearn.linear_model import Lasso
@@ -183,6 +184,36 @@ def test_what_does_not_fit_is_told_in_a_sentence():
         with pytest.raises(DataError) as error:
             call()
         assert len(str(error.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize("form", [sparse.csr_array, sparse.csr_matrix, sparse.coo_matrix])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@EXACT
+def test_sparse_rows_have_the_codes_of_dense_ones_and_are_never_made_dense(solve, form, dtype, monkeypatch):
+    x, atoms = arrays(300)
+    x[np.abs(x) < 0.3] = 0
+    x[4], x = 0, x.astype(dtype)
+    tolerance = 1e-13 if dtype == np.float64 else 1e-5
+    expected, thin = solve(x, atoms, 0.1, tolerance=tolerance), form(x)
+    value = objective(thin, expected, atoms, 0.1)
+    np.testing.assert_allclose(value, objective(x, expected, atoms, 0.1))
+    np.testing.assert_allclose(gap(thin, expected, atoms, 0.1), gap(x, expected, atoms, 0.1))
+    monkeypatch.setattr(sparse.csr_matrix, "toarray", None)
+    monkeypatch.setattr(sparse.csr_array, "toarray", None)
+    found = solve(thin, atoms, 0.1, tolerance=tolerance)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, expected, atol=1e-6 if dtype == np.float64 else 1e-2)
+
+
+def test_lista_reads_sparse_rows():
+    x, atoms = arrays(60)
+    x[np.abs(x) < 0.3] = 0
+    thin = sparse.csr_array(x)
+    one, two = (learn_lista(rows, atoms, steps=2, epochs=2, seed=4) for rows in (x, thin))
+    np.testing.assert_allclose(one.codes(x), two.codes(thin), atol=1e-5)
+    np.testing.assert_array_equal(two.codes(x), two.codes(thin))
+    with pytest.raises(DataError, match="do not fit a dictionary of 10 features"):
+        one.codes(x[:, :4])
 
 
 # --- learned ISTA ---------------------------------------------------------------------------------------------------

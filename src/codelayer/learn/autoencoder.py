@@ -20,7 +20,7 @@ from sklearn.utils._tags import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from .. import bundle
-from ..data.rows import rows_of
+from ..data.rows import rows_at_once, rows_of
 from ..data.schema import Schema
 from ..errors import BundleError, DataError, SentenceError
 from ..nets import make_plan, parse_net, plan_from, plan_tensors, target_record
@@ -253,7 +253,8 @@ class Autoencoder(Sampling):
     def _finish(self, rows: Any, training: Rows, seed: int) -> None:
         self.model_.eval()
         self._keep_golden(rows)
-        sample = np.linspace(0, training.length - 1, min(training.length, 10_000)).astype(int)
+        most = rows_at_once(self.schema_.features, 10_000)
+        sample = np.linspace(0, training.length - 1, min(training.length, most)).astype(int)
         x, _ = training.batch(torch.from_numpy(np.unique(sample)))
         encoded = x.cpu().numpy()
         codes = self.encode_samples(encoded)
@@ -303,7 +304,7 @@ class Autoencoder(Sampling):
     @property
     def block_rows(self) -> int:
         """Rows that are coded at once: fewer of pictures, whose stages are large."""
-        return 256 if len(self.schema_.shape) == 3 else 4096
+        return 256 if len(self.schema_.shape) == 3 else super().block_rows
 
     # --- coding -------------------------------------------------------------------------------------------------
 

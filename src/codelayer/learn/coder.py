@@ -19,7 +19,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from .. import bundle
-from ..data.rows import rows_of, take
+from ..data.rows import rows_at_once, rows_of, take
 from ..data.schema import Columns, Schema
 from ..data.tables import Table, is_frame
 from ..errors import DataError
@@ -42,7 +42,7 @@ class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     @property
     def block_rows(self) -> int:
         """Rows that are coded at once."""
-        return 4096
+        return rows_at_once(self.schema_.features)
 
     def __sklearn_is_fitted__(self) -> bool:
         """Whether there is something to make codes with."""
@@ -220,8 +220,9 @@ def fingerprint(rows: Any, schema: Schema, beside: bytes = b"") -> str:
     """A hash of the encoded rows, their schema and what is learned from beside them: equal data, equal text."""
     digest = hashlib.blake2b(json.dumps(schema.to_json(), sort_keys=True).encode(), digest_size=16)
     digest.update(beside)
-    for start in range(0, rows_of(rows), 4096):
-        block = take(rows, np.arange(start, min(start + 4096, rows_of(rows))))
+    size = rows_at_once(schema.features)
+    for start in range(0, rows_of(rows), size):
+        block = take(rows, np.arange(start, min(start + size, rows_of(rows))))
         digest.update(np.ascontiguousarray(schema.encode(block)).tobytes())
     return digest.hexdigest()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..data.rows import rows_at_once
 from ..objective import Model, Objective
 from .sources import Rows
 
@@ -66,7 +67,8 @@ def surplus(features: int, code_size: int, objective: Objective) -> str | None:
 def examine(training: Rows, model: Model) -> list[str]:
     """All warnings for these rows and this model."""
     objective, plan = model.objective, model.plan
-    first = training.block(slice(0, min(training.length, LOOKED_AT))).reshape(-1, plan.features)
+    looked_at = min(training.length, rows_at_once(plan.features, LOOKED_AT))
+    first = training.block(slice(0, looked_at)).reshape(-1, plan.features)
     names = {term.name for term in objective.terms}
     sparse = bool(names & set(SPARSE))
     centre = np.broadcast_to(model.net.mean.cpu().numpy(), plan.shape).reshape(-1)

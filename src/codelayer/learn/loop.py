@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from ..objective import Context, Model
+from ..objective.sampled import reads_sparse
 from ..objective.trace import generator
 from .adam import Adam
 from .batches import batches_of, even_sample, steps_of
@@ -167,7 +168,7 @@ def _step(
     pace: float,
     total: int,
 ) -> None:
-    x, known = rows.batch(batch)
+    x, known = rows.batch(batch, reads_sparse(model))
     progress = position.step / total
     modules = dict(model.terms.named_children())
     labels, groups = rows.answers(batch), rows.groups(batch)
@@ -222,7 +223,7 @@ def held_out_loss(model: Model, rows: Rows, seed: int) -> float:
     total, used = 0.0, len(sample)
     with torch.no_grad():
         for part in sample.split(1000):
-            x, known = rows.batch(part)
+            x, known = rows.batch(part, reads_sparse(model))
             labels, groups = rows.answers(part), rows.groups(part)
             context = Context(seed, -1, 1.0, modules, rows.length, labels=labels, groups=groups)
             total += float(sum(model.objective.charge(model, x, known, context).values())) * len(part)

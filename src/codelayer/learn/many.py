@@ -20,6 +20,8 @@ from ..data.schema import Schema
 from ..nets.net import Tied
 from ..objective import Context, Model, parse_objective, recipe_of
 from ..objective.objective import Steps
+from ..objective.sampled import Sampled
+from ..objective.sparse_pass import FEWEST_UNITS
 from ..objective.trace import generator
 from .adam import Adam
 from .autoencoder import Autoencoder
@@ -101,7 +103,9 @@ def _stackable(model: Model) -> bool:
     modules = [one for whole in (model.net.stages, model.net.decoder) if whole is not None for one in whole.modules()]
     plain = all(isinstance(one, (*known, nn.Softplus)) for one in modules)
     narrow = model.plan.code_size <= WIDEST and model.net.decoder is not None
-    return plain and narrow and not model.objective.infers
+    few = model.plan.code_size >= FEWEST_UNITS and any(term.name == "topk" for term in model.objective.bottlenecks)
+    whole = not few and not isinstance(model.objective.loss, Sampled)  # the others do not ask their net as a whole
+    return plain and narrow and whole and not model.objective.infers
 
 
 class Stack:

@@ -7,15 +7,17 @@ Skips  copies of large data: encoded rows are kept only up to KEEP_BYTES; uint8 
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.rows import rows_of, take
+from ..data.rows import rows_at_once, rows_of, take
 from ..data.schema import Schema
 from ..nets import Target
+from ..objective.sampled import SparseRows
 from .rowlabels import Beside
 
 KEEP_BYTES = 256 << 20
@@ -46,12 +48,29 @@ class Rows:
         tensors = torch.from_numpy(self.schema.encode(x)), None if known is None else torch.from_numpy(known)
         return tensors[0].to(self.device), None if tensors[1] is None else tensors[1].to(self.device)
 
-    def batch(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The encoded rows (batch, *shape) and known (batch, features) or None; rows is a LongTensor."""
+    def batch(self, rows: Tensor, sparse: bool = False) -> tuple[Any, Tensor | None]:
+        """The encoded rows (batch, *shape) and known (batch, features) or None; rows is a LongTensor.
+
+        sparse  rows of a CSR matrix as SparseRows, where their zeros are zeros when encoded
+        """
+        if sparse and self._sparse is not None:
+            return _sparse_rows(self._sparse[rows.numpy()], self.device), None
         if self._kept is None:
             return self._encoded(take(self.x, rows.numpy()))
         x, known = self._kept
         return x[rows], None if known is None else known[rows]
+
+    @cached_property
+    def _sparse(self) -> Any:
+        """The encoded rows as CSR float32, or None where they are not sparse."""
+        if not hasattr(self.x, "tocsr") or self.schema.center.any():
+            return None
+        made, spread = self.x.astype(np.float64), self.schema.spread
+        made.data /= spread if len(spread) == 1 else spread[made.indices]
+        made.eliminate_zeros()
+        made.sum_duplicates()
+        made = made.astype(np.float32)
+        return made if np.isfinite(made.data).all() else None
 
     @classmethod
     def some(cls, x: Any, where: np.ndarray, schema: Schema, device: str, beside: Beside = NOTHING) -> Rows:
@@ -73,8 +92,9 @@ class Rows:
         """The groups of those rows, (batch,) whole numbers, or None."""
         return None if self._groups is None else self._groups[rows]
 
-    def blocks(self, size: int = 4096) -> list[slice]:
+    def blocks(self, size: int | None = None) -> list[slice]:
         """Slices that cover all rows."""
+        size = rows_at_once(self.schema.features) if size is None else size
         return [slice(i, min(i + size, self.length)) for i in range(0, self.length, size)]
 
     def block(self, where: slice) -> np.ndarray:
@@ -82,3 +102,8 @@ class Rows:
         if self._kept is not None:
             return self._kept[0][where].cpu().numpy()
         return self.schema.encode(take(self.x, np.arange(where.start, where.stop)))
+
+
+def _sparse_rows(part: Any, device: str) -> SparseRows:
+    values, columns, starts = (torch.from_numpy(one) for one in (part.data, part.indices, part.indptr))
+    return SparseRows(values.to(device), columns.to(device).long(), starts.to(device).long(), part.shape[1])

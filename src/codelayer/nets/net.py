@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -86,8 +86,13 @@ class Net(nn.Module):
                 return cast(nn.Parameter, module.weight), 0
         return None
 
-    def dictionary(self) -> tuple[Tensor, Tensor] | None:
-        """(atoms (features, units), bias (features,)) when the whole decoder is one linear layer, else None."""
+    def dictionary(self) -> tuple[Any, Tensor] | None:
+        """(atoms (features, units), bias (features,)) when the whole decoder is one linear layer, else None.
+
+        The atoms of a convolutional dictionary come as `Maps`.
+        """
+        if self.decoder is not None and hasattr(self.decoder, "dictionary"):
+            return cast(Any, self.decoder).dictionary()
         layers = [] if self.decoder is None else [m for m in self.decoder.modules() if not list(m.children())]
         found = self.atoms() if len(layers) == 1 and isinstance(layers[0], nn.Linear | Tied) else None
         if found is None:

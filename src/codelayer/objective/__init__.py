@@ -8,6 +8,7 @@ from . import inference as _inference
 from . import labels as _labels
 from . import losses as _losses
 from . import penalties as _penalties
+from . import sampled as _sampled
 from . import slowness as _slowness
 from . import sparse_bottlenecks as _sparse_bottlenecks
 from . import sparse_penalties as _sparse_penalties
@@ -29,5 +30,5 @@ __all__ = [
     "parse_objective",
     "recipe_of",
 ]
-del _bottlenecks, _constraints, _contrast, _corruptions, _inference, _labels, _losses, _penalties, _slowness
+del _bottlenecks, _constraints, _contrast, _corruptions, _inference, _labels, _losses, _penalties, _sampled, _slowness
 del _sparse_bottlenecks, _sparse_penalties, _variational, _views

@@ -3,8 +3,7 @@
 Reads  the encoder's output, the clean input and the decoder's atoms.
 Gives  `infer` (the code in training is the least of an energy), `predict` (the encoder learns to guess that code),
        `shrink` (an encoder whose output is sparse).
-Skips  convolutional dictionaries: the decoder is one linear layer.
-Source: Kavukcuoglu, Ranzato and LeCun 2008, equations 3 to 5.
+Source: Kavukcuoglu, Ranzato and LeCun 2008, equations 3 to 5; for convolutional dictionaries Kavukcuoglu et al. 2010.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import SentenceError
-from ..nets import Net, Plan
+from ..nets import Maps, Net, Plan
 from ..registry import part
 from .corruptions import check_positive
 from .trace import Context, Trace
@@ -100,7 +99,9 @@ class Infer:
     def check_net(self, net: Net) -> None:
         """Refuse a decoder that is not one linear layer."""
         if net.dictionary() is None:
-            raise SentenceError("infer() needs a decoder of one linear layer", "use net='mlp()'")
+            raise SentenceError(
+                "infer() needs a decoder of one linear layer", "use net='mlp()', or conv_dictionary() for pictures"
+            )
 
     def limits(self, low: float, high: float) -> tuple[float, float]:
         """The code's range: any number, in training."""
@@ -150,20 +151,22 @@ class Predict:
         return (trace.code - trace.settled).square().sum(1)
 
 
-def infer(x: Tensor, atoms: Tensor, prediction: Tensor, l1: float, pull: float, steps: int) -> Tensor:
+def infer(x: Tensor, atoms: Tensor | Maps, prediction: Tensor, l1: float, pull: float, steps: int) -> Tensor:
     """The least of |x - D z|^2 / 2 + l1 |z|_1 + pull |z - prediction|^2 / 2 by FISTA, (batch, units).
 
     x           (batch, features)
-    atoms       (features, units), D
+    atoms       (features, units), D, or the operators of a convolutional dictionary
     prediction  (batch, units), where the steps begin
     l1, pull, steps  weights, and how many steps
     """
-    most = curvature(atoms) + pull
-    down, up = atoms.t(), atoms
-    drive = x @ up + pull * prediction
+    if isinstance(atoms, Maps):
+        most, down, up = atoms.curvature() + pull, atoms.down, atoms.up
+    else:
+        most, down, up = curvature(atoms) + pull, atoms.t().__rmatmul__, atoms.__rmatmul__
+    drive = up(x) + pull * prediction
     code, ahead, pace = prediction, prediction, 1.0
     for _ in range(steps):
-        slope = (ahead @ down) @ up + pull * ahead - drive
+        slope = up(down(ahead)) + pull * ahead - drive
         moved = _shrunk(ahead - slope / most, l1 / most)
         after = (1 + math.sqrt(1 + 4 * pace * pace)) / 2
         ahead = moved + (pace - 1) / after * (moved - code)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -23,6 +23,7 @@ from ..registry import PARTS, names, quoted, read, spell
 from .losses import Bernoulli, Columns, Normal, Squared
 from .model import Model
 from .recipes import RECIPES
+from .sampled import SparseRows, picked, sparse_trace
 from .sparse_pass import sparse_pass
 from .trace import Context, Trace
 
@@ -147,22 +148,22 @@ class Objective:
             total, encoded = total * here, term.settle(encoded, None)
         return total
 
-    def charge(self, model: Model, x: Tensor, known: Tensor | None, context: Context) -> dict[str, Tensor]:
+    def charge(self, model: Model, x: Tensor | SparseRows, known: Tensor | None, context: Context) -> dict[str, Tensor]:
         """Every term's weighted mean over the batch: their sum is the loss.
 
-        x      (batch, *shape) encoded clean samples
+        x      (batch, *shape) encoded clean samples, or SparseRows where `reads_sparse(model)`
         known  (batch, features) 1 where the target is known, or None when all of it is
         """
         return answered(self.steps(model, x, known, context), model.net)
 
-    def steps(self, model: Model, x: Tensor, known: Tensor | None, context: Context) -> Steps:
+    def steps(self, model: Model, x: Tensor | SparseRows, known: Tensor | None, context: Context) -> Steps:
         """`charge`, stopping wherever the net is asked, so that nets of one shape can answer together.
 
         yields   ("encode", seen) and, with a decoder, ("decode", code); each is sent what the net gives
         returns  every term's weighted mean over the batch
         """
         if self.compares_views:
-            traces = yield from self._view_traces(model, x, known, context)
+            traces = yield from self._view_traces(model, cast(Tensor, x), known, context)
         else:
             traces = [(yield from self._trace(model, x, known, context))]
         terms: dict[str, Tensor] = {}
@@ -181,8 +182,10 @@ class Objective:
         return torch.stack([one.mean() for one in per_sample]).mean() if len(per_sample) > 1 else per_sample[0].mean()
 
     def _trace(
-        self, model: Model, x: Tensor, known: Tensor | None, context: Context
+        self, model: Model, x: Tensor | SparseRows, known: Tensor | None, context: Context
     ) -> Generator[Asked, Tensor, Trace]:
+        if isinstance(x, SparseRows):
+            return sparse_trace(self, model, x, context)
         seen, charge = x, known
         for term in self.corruptions:
             seen, changed = term.corrupt(seen, context)
@@ -202,8 +205,12 @@ class Objective:
         settled = any(getattr(term, "needs_settled", False) for term in self.penalties)
         contracts = any(term.name == "contractive" for term in self.penalties)
         weight = model.net.affine_weight() if contracts else None
-        rebuilt = quick[2] if quick is not None else (yield "decode", code) if self.loss is not None else None
-        return Trace(
+        some = picked(self, model, x, context)
+        if some is not None:
+            rebuilt = some.rebuild(model.net.decoder, code)
+        else:
+            rebuilt = quick[2] if quick is not None else (yield "decode", code) if self.loss is not None else None
+        trace = Trace(
             x=x.flatten(1),
             code=code,
             seen=seen,
@@ -219,6 +226,7 @@ class Objective:
             settled=self.settle(encoded, context) if settled else None,
             context=context,
         )
+        return trace if some is None else some.narrowed(trace)
 
     def _view_traces(
         self, model: Model, x: Tensor, known: Tensor | None, context: Context
@@ -292,7 +300,7 @@ def _check_fit(objective: Objective, text: str) -> None:
     if objective.is_gaussian and len(objective.bottlenecks) > 1:
         name = next(term.name for term in objective.bottlenecks if term.name != "gaussian")
         raise SentenceError(f"gaussian() stands beside {name}() in {quoted(text)}", "its code is a draw: keep one")
-    for term in (*objective.bottlenecks, *objective.penalties):
+    for term in (*objective.bottlenecks, objective.loss, *objective.penalties):
         if hasattr(term, "check_beside"):
             term.check_beside(objective)
     for term in objective.penalties:

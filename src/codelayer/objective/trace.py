@@ -72,7 +72,7 @@ class Context:
     modules   what terms learned or remember, by term name
     rows      among which the batch was drawn, 0 where that is not known
     x         (batch, features) the clean input, where a bottleneck infers the code from it
-    dictionary  the linear decoder, atoms (features, units) and bias (features,), for such a bottleneck
+    dictionary  the linear decoder, atoms (features, units) or Maps, and bias (features,), for such a bottleneck
     labels    (batch,) what labels() learns: the class's place or the standardised number, NaN where there is none
     groups    (batch,) whole numbers: rows of one recording have one; None where all rows are one
     """
@@ -83,7 +83,7 @@ class Context:
     modules: Mapping[str, nn.Module] = field(default_factory=dict)
     rows: int = 0
     x: Tensor | None = None
-    dictionary: tuple[Tensor, Tensor] | None = None
+    dictionary: tuple[Any, Tensor] | None = None
     labels: Tensor | None = None
     groups: Tensor | None = None
 

@@ -1,6 +1,6 @@
 """Coordinate descent on many rows at once, with the Gram matrix.
 
-Reads  rows (n, features) and a dictionary (features, units).
+Reads  rows (n, features), dense or CSR, and a dictionary (features, units).
 Gives  codes (n, units).
 Source: Friedman, Hastie and Tibshirani 2010, section 2.1 (cyclic); Li and Osher 2009, algorithm 2 (greedy).
 """
@@ -40,7 +40,7 @@ def coordinate_descent(
     if order not in ("greedy", "cyclic"):
         raise DataError(f"order={order!r} is not known", "it is 'greedy' or 'cyclic'")
     whole = problem(x, dictionary, l1, tolerance)
-    answer = np.zeros((len(whole.x), whole.units), whole.x.dtype)
+    answer = whole.empty()
     sweep = _greedy_sweep if order == "greedy" else _cyclic_sweep
     for block in whole.blocks():
         rows = Open(whole, block, start, answer)

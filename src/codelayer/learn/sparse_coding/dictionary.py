@@ -10,12 +10,14 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
+import torch
 
 from ... import bundle
 from ...data.schema import Schema
 from ...errors import BundleError, SentenceError
 from ..baselines import _Baseline
 from ..settings import seed_of
+from ..sources import Rows
 from .support import feature_sign
 
 ROUNDS = 1e-9
@@ -74,10 +76,10 @@ class Dictionary(_Baseline):
     # --- learning -----------------------------------------------------------------------------------------------
 
     def _learn(self, rows: Any) -> None:
-        flat = self._flat(rows)
-        self._start(flat)
+        served = Rows(rows, self.schema_)
+        self._start(served)
         for _ in range(self.epochs):
-            self._pass(flat)
+            self._pass(served)
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """One pass over rows X with the dictionary there is; the first call fixes schema, mean and first atoms."""
@@ -85,19 +87,21 @@ class Dictionary(_Baseline):
         rows = self._rows(X, reset=first, at_least=2 if first else 1)
         if first:
             self.schema_ = Schema.fit(rows, scale=self.scale)
-        flat = self._flat(rows)
+        served = Rows(rows, self.schema_)
         if first:
-            self._start(flat)
+            self._start(served)
             self._keep_golden(rows)
-        self._pass(flat)
+        self._pass(served)
         return self
 
-    def _start(self, flat: np.ndarray) -> None:
+    def _start(self, rows: Rows) -> None:
         self._check()
         self._seed, self.steps_ = seed_of(self.random_state), 0
-        self.mean_ = flat.mean(0, dtype=np.float64).astype(np.float32)
+        total = sum(rows.block(some).reshape(-1, self.schema_.features).sum(0, np.float64) for some in rows.blocks())
+        self.mean_ = (total / rows.length).astype(np.float32)
         rng = np.random.default_rng([self._seed, 0])
-        self.atoms_ = _fresh(flat - self.mean_, self.code_size, rng)
+        some = rng.permutation(rows.length)[: self.code_size]
+        self.atoms_ = _fresh(_flat(rows, some) - self.mean_, self.code_size, rng)
         self.gram_ = np.zeros((self.code_size, self.code_size), np.float32)
         self.cross_ = np.zeros_like(self.atoms_)
         self._n_features_out = self.code_size
@@ -110,10 +114,10 @@ class Dictionary(_Baseline):
         if not isinstance(self.l1, int | float | np.number) or not 0 < self.l1 < float("inf"):
             raise SentenceError(f"l1={self.l1!r} is not possible", "it is finite and above 0, for example 0.1")
 
-    def _pass(self, flat: np.ndarray) -> None:
-        order = np.random.default_rng([self._seed, 1, self.steps_]).permutation(len(flat))
-        for batch in np.array_split(order, -(-len(flat) // self.batch_size)):
-            self._update((flat[batch] - self.mean_).astype(np.float64))
+    def _pass(self, rows: Rows) -> None:
+        order = np.random.default_rng([self._seed, 1, self.steps_]).permutation(rows.length)
+        for batch in np.array_split(order, -(-rows.length // self.batch_size)):
+            self._update((_flat(rows, batch) - self.mean_).astype(np.float64))
 
     def _update(self, x: np.ndarray) -> None:
         """One step of algorithm 1: code the rows, remember them, move every atom once."""
@@ -177,6 +181,11 @@ class Dictionary(_Baseline):
         if not fits:
             raise BundleError(f"{found.path} does not hold a dictionary that can learn", "save it again")
         return made
+
+
+def _flat(rows: Rows, some: np.ndarray) -> np.ndarray:
+    """(some, features) encoded rows."""
+    return rows.batch(torch.from_numpy(some))[0].numpy().reshape(len(some), -1)
 
 
 def _fresh(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

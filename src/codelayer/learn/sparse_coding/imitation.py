@@ -2,7 +2,7 @@
 
     B = W x,  z_0 = shrink(B, t),  z_k = shrink(B + S z_(k-1), t)       W, S and t are learned
 
-Reads  rows and a dictionary; the codes it imitates come from `feature_sign`.
+Reads  rows, dense or CSR, and a dictionary; the codes it imitates come from `feature_sign`.
 Gives  a `Lista` module.
 Source: Gregor and LeCun 2010, equations 5 and 6 and algorithm 3.
 """
@@ -15,12 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ...errors import DataError
 from ...objective.trace import generator
 from ..adam import Adam
 from ..loop import schedule
-from .problem import problem
+from .problem import dense, problem
 from .shrinkage import lipschitz
 from .support import feature_sign
+
+AT_ONCE = 4096  # rows
 
 
 class Lista(nn.Module):
@@ -49,9 +52,16 @@ class Lista(nn.Module):
         return codes
 
     def codes(self, x: Any) -> np.ndarray:
-        """Codes of rows (n, features), (n, units) float32."""
+        """Codes of rows (n, features), dense or CSR, (n, units) float32."""
+        x = x.tocsr() if hasattr(x, "tocsr") else np.asarray(x)
+        if x.ndim != 2 or x.shape[1] != self.encode.shape[1]:
+            problem = f"rows of shape {x.shape} do not fit a dictionary of {self.encode.shape[1]} features"
+            raise DataError(problem, "rows are (n, features)")
+        made = np.empty((x.shape[0], len(self.threshold)), np.float32)
         with torch.no_grad():
-            return self(torch.from_numpy(np.ascontiguousarray(x, np.float32))).numpy()
+            for start in range(0, x.shape[0], AT_ONCE):
+                made[start : start + AT_ONCE] = self(_tensor(dense(x[start : start + AT_ONCE]))).numpy()
+        return made
 
 
 def learn_lista(
@@ -75,11 +85,11 @@ def learn_lista(
     errors         DataError when the arrays do not fit together
     """
     wanted = _tensor(feature_sign(x, dictionary, l1))
-    rows, net = _tensor(np.asarray(x)), Lista(np.asarray(dictionary), l1, steps)
-    optimizer, total, step = Adam(net.parameters()), epochs * -(-len(rows) // batch_size), 0
+    rows, net = x.tocsr() if hasattr(x, "tocsr") else np.asarray(x), Lista(np.asarray(dictionary), l1, steps)
+    optimizer, total, step = Adam(net.parameters()), epochs * -(-len(wanted) // batch_size), 0
     for epoch in range(epochs):
-        for batch in torch.randperm(len(rows), generator=generator(seed, "lista", epoch)).split(batch_size):
-            loss = (net(rows[batch]) - wanted[batch]).square().sum(1).mean()
+        for batch in torch.randperm(len(wanted), generator=generator(seed, "lista", epoch)).split(batch_size):
+            loss = (net(_tensor(dense(rows[batch.numpy()]))) - wanted[batch]).square().sum(1).mean()
             optimizer.clear()
             loss.backward()
             optimizer.step(learning_rate * schedule(step, total))

@@ -1,6 +1,7 @@
 """The problem all solvers share: its arrays, its value, and the duality gap that certifies a solution.
 
-Reads  rows (n, features), a dictionary (features, units), the weight l1.
+Reads  rows (n, features), dense or CSR (these stay sparse, only their products are dense), a dictionary (features,
+       units), the weight l1.
 Gives  arrays of one dtype (float32 stays, all else becomes float64); `Open`, the rows that are not solved yet.
 Skips  solving.
 """
@@ -21,14 +22,14 @@ BLOCK_ROWS = 256  # a block of codes and its Gram products stay in the cache
 class Problem:
     """Rows and a dictionary, checked, with what every step needs of them.
 
-    x           (n, features)
+    x           (n, features), dense or CSR
     dictionary  (features, units)
     gram        (units, units), dictionary' dictionary
     l1          weight of sum |z|
     tolerance   a row is solved when its duality gap is at most this share of |x|^2 / 2
     """
 
-    x: np.ndarray
+    x: Any
     dictionary: np.ndarray
     gram: np.ndarray
     l1: float
@@ -39,6 +40,15 @@ class Problem:
         """Columns of the code."""
         return self.gram.shape[0]
 
+    @property
+    def rows(self) -> int:
+        """Rows to be solved for."""
+        return int(self.x.shape[0])
+
+    def empty(self) -> np.ndarray:
+        """(rows, units) codes of zeros, for the answer."""
+        return np.zeros((self.rows, self.units), self.x.dtype)
+
     def explained(self, codes: np.ndarray) -> np.ndarray:
         """(rows, units) z G: through the features where that is the shorter way."""
         if 2 * len(self.dictionary) <= self.units:
@@ -47,7 +57,7 @@ class Problem:
 
     def blocks(self) -> list[slice]:
         """Slices that cover the rows, each small enough for the cache."""
-        return [slice(i, i + BLOCK_ROWS) for i in range(0, len(self.x), BLOCK_ROWS)]
+        return [slice(i, i + BLOCK_ROWS) for i in range(0, self.rows, BLOCK_ROWS)]
 
 
 def problem(x: Any, dictionary: Any, l1: float, tolerance: float) -> Problem:
@@ -55,7 +65,7 @@ def problem(x: Any, dictionary: Any, l1: float, tolerance: float) -> Problem:
 
     errors  DataError for arrays that do not fit together, and for a weight below 0
     """
-    x, dictionary = np.asarray(x), np.asarray(dictionary)
+    x, dictionary = x.tocsr() if hasattr(x, "tocsr") else np.asarray(x), np.asarray(dictionary)
     if x.ndim != 2 or dictionary.ndim != 2 or x.shape[1] != dictionary.shape[0]:
         raise DataError(
             f"rows of shape {x.shape} and a dictionary of shape {dictionary.shape} do not fit together",
@@ -65,19 +75,21 @@ def problem(x: Any, dictionary: Any, l1: float, tolerance: float) -> Problem:
         raise DataError(f"l1={l1} is not possible", "it is finite and at least 0")
     single = x.dtype == np.float32
     dtype = np.float32 if single else np.float64
-    x, dictionary = np.ascontiguousarray(x, dtype), np.ascontiguousarray(dictionary, dtype)
+    x = x.astype(dtype) if hasattr(x, "tocsr") else np.ascontiguousarray(x, dtype)
+    dictionary = np.ascontiguousarray(dictionary, dtype)
     # below this the gap is the rounding of its own terms
     floor = 40 * float(np.finfo(dtype).eps)
     return Problem(x, dictionary, dictionary.T @ dictionary, float(l1), max(tolerance, floor))
 
 
-def objective(x: np.ndarray, codes: np.ndarray, dictionary: np.ndarray, l1: float) -> np.ndarray:
+def objective(x: Any, codes: np.ndarray, dictionary: np.ndarray, l1: float) -> np.ndarray:
     """(n,) 0.5 |x - D z|^2 + l1 |z|_1 of every row."""
-    return 0.5 * ((x - codes @ dictionary.T) ** 2).sum(1) + l1 * np.abs(codes).sum(1)
+    return 0.5 * ((dense(x) - codes @ dictionary.T) ** 2).sum(1) + l1 * np.abs(codes).sum(1)
 
 
-def gap(x: np.ndarray, codes: np.ndarray, dictionary: np.ndarray, l1: float) -> np.ndarray:
+def gap(x: Any, codes: np.ndarray, dictionary: np.ndarray, l1: float) -> np.ndarray:
     """(n,) duality gap: the objective is at most this far above its least value (Kim et al. 2007, section 3)."""
+    x = dense(x)
     rest = x - codes @ dictionary.T
     return _gap((x * rest).sum(1), (rest**2).sum(1), codes, np.abs(rest @ dictionary).max(1), l1)
 
@@ -86,6 +98,18 @@ def _gap(x_rest: np.ndarray, rest: np.ndarray, codes: np.ndarray, most: np.ndarr
     # the dual point is the residual, scaled down until no atom correlates with it by more than l1
     scale = np.minimum(1.0, l1 / np.maximum(most, 1e-30))
     return 0.5 * rest + l1 * np.abs(codes).sum(1) - scale * x_rest + 0.5 * scale**2 * rest
+
+
+def _squares(x: Any) -> np.ndarray:
+    """(rows,) sums of squares."""
+    if hasattr(x, "tocsr"):
+        return np.asarray(x.multiply(x).sum(axis=1)).ravel()
+    return np.einsum("ij,ij->i", x, x)
+
+
+def dense(x: Any) -> Any:
+    """Sparse rows as an array; anything else as it is."""
+    return x.toarray() if hasattr(x, "tocsr") else x
 
 
 class Open:
@@ -99,9 +123,9 @@ class Open:
     def __init__(self, whole: Problem, block: slice, start: np.ndarray | None, answer: np.ndarray) -> None:
         x = whole.x[block]
         self.whole, self.answer = whole, answer
-        self.where = np.arange(block.start, block.start + len(x))
-        self.linear = x @ whole.dictionary
-        self.size = np.einsum("ij,ij->i", x, x)
+        self.where = np.arange(block.start, block.start + x.shape[0])
+        self.linear = np.asarray(x @ whole.dictionary)
+        self.size = _squares(x)
         self.codes = np.zeros_like(self.linear) if start is None else start[block].astype(x.dtype)
 
     def __len__(self) -> int:

@@ -2,7 +2,7 @@
 
     z <- shrink(z (I - G / L) + x D / L, l1 / L)          L the largest eigenvalue of G = D' D
 
-Reads  rows (n, features) and a dictionary (features, units).
+Reads  rows (n, features), dense or CSR, and a dictionary (features, units).
 Gives  codes (n, units). Rows go in blocks that fit the cache; a row whose duality gap is small leaves its block.
 Source: Daubechies, Defrise and De Mol 2004; Beck and Teboulle 2009, section 4; O'Donoghue and Candes 2015 (restart).
 """
@@ -89,7 +89,7 @@ def lipschitz(gram: np.ndarray) -> float:
 
 def _descend(whole: Problem, iterations: int, start: np.ndarray | None, stops: bool, fast: bool) -> np.ndarray:
     most = lipschitz(whole.gram)
-    answer = np.zeros((len(whole.x), whole.units), whole.x.dtype)
+    answer = whole.empty()
     for block in whole.blocks():
         rows = Open(whole, block, start, answer)
         descend(rows, most, iterations, stops=stops, fast=fast)

@@ -3,7 +3,7 @@
 For a support with signs s the minimum is closed: G_SS z_S = x D_S - l1 s. Each round adds the atoms that correlate
 most with what is not explained, solves, and walks to the solution: the atoms that would change their sign leave.
 
-Reads  rows (n, features) and a dictionary (features, units).
+Reads  rows (n, features), dense or CSR, and a dictionary (features, units).
 Gives  codes (n, units), exact up to rounding.
 Source: Lee, Battle, Raina and Ng 2007, algorithm 1 (there one row and one atom at a time).
 """
@@ -40,7 +40,7 @@ def feature_sign(
     errors     DataError when the arrays do not fit together
     """
     whole = problem(x, dictionary, l1, tolerance)
-    answer = np.zeros((len(whole.x), whole.units), whole.x.dtype)
+    answer = whole.empty()
     most = lipschitz(whole.gram)
     # a step of FISTA is 1 / most: it finds the support soon where the atoms are spread evenly (most ~ units/features)
     warm = 20 if start is None and most <= 2 * max(1.0, whole.units / len(whole.dictionary)) else 0
