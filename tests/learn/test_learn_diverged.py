@@ -139,7 +139,7 @@ def test_where_steps_are_not_read_the_epoch_tells_and_its_last_finite_weights_st
         made.fit(X)
     monkeypatch.undo()
     two = coder(epochs=6).prepare(X)
-    told = train(two.model_, Rows(X, two.schema_), epochs=6, batch_size=16, learning_rate=0.001, seed=1)
+    told = train(two.model_, Rows(X, two.schema_), epochs=6, batch_size=16, learning_rate=0.003, seed=1)
     next(told), next(told)
     for name, one in made.model_.state_dict().items():
         assert torch.equal(one, two.model_.state_dict()[name]), name

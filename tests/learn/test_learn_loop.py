@@ -199,7 +199,7 @@ def test_a_loss_that_is_no_longer_finite_is_told_in_a_sentence():
 def test_auto_settings_follow_the_rows():
     options = Autoencoder().get_params()
     assert resolved(options, 300)["batch_size"] == 32 and resolved(options, 60_000)["batch_size"] == 256
-    assert resolved(options, 300)["epochs"] == 100 and resolved(options, 10**6)["epochs"] == 20
+    assert resolved(options, 300)["epochs"] == 200 and resolved(options, 10**6)["epochs"] == 20
     assert resolved(options | {"batch_size": 500}, 60)["batch_size"] == 60
     assert resolved(options | {"epochs": np.int64(7), "learning_rate": np.float32(0.5)}, 60)["epochs"] == 7
 

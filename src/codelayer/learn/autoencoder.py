@@ -57,7 +57,7 @@ class Autoencoder(Sampling):
         Passes over the rows; "auto" makes about 3000 steps, within 20 to 200 epochs (4000 steps, within 5 to 75,
         for objectives that compare views).
     batch_size : int or "auto", default="auto"
-        Rows per step; "auto" is a thirty-second of the rows, within 32 to 256, and 64 for objectives that compare views.
+        Rows per step; "auto" is a thirty-second of the rows, within 32 to 256; 64 where views are compared.
     learning_rate : float or "auto", default="auto"
         Peak of the schedule; "auto" is 0.003.
     validation : float, default=0.1
