@@ -6,11 +6,13 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_digits
 
 from codelayer import Autoencoder
 from codelayer.learn import many
 from codelayer.learn.many import fit_many
+from codelayer.learn.stack import Stack
 
 X = load_digits().data[:300]
 SENTENCES = (
@@ -82,3 +84,23 @@ def test_what_cannot_be_stacked_is_fitted_by_itself(monkeypatch: pytest.MonkeyPa
     ours, alone, sizes = together(makers, monkeypatch)
     assert sizes == []
     assert_equal(ours, alone)
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu", "tanh", "sigmoid", "softplus"])
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_stack_and_its_gradients_are_those_of_the_nets(activation: str, tied: bool):
+    net = f"mlp(depth=3, tied={tied}, activation='{activation}')"
+    models = [Autoencoder(5, "squared()", net, random_state=seed).prepare(X[:, :20]).model_.double() for seed in (0, 1)]
+    for model in models:
+        model.net.mean.data = model.net.mean.double()
+    x = torch.randn(2, 7, 20, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    single = [model.net.decode(model.net.encode(x[i])) for i, model in enumerate(models)]
+    torch.stack(single).sin().sum().backward()
+    wanted = [[one.grad.clone() for one in model.net.parameters()] for model in models]
+    stack = Stack(models)
+    rebuilt = stack.decode(stack.encode(x))
+    torch.testing.assert_close(rebuilt, torch.stack([one.detach() for one in single]), atol=1e-12, rtol=0)
+    rebuilt.sin().sum().backward()
+    for place, grads in enumerate(wanted):
+        for grad, whole in zip(grads, stack.weights.values(), strict=True):
+            torch.testing.assert_close(whole.grad[place], grad, atol=1e-12, rtol=1e-9)
