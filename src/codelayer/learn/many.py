@@ -11,7 +11,7 @@ import itertools
 import math
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,14 +54,14 @@ class Member:
         return self.coder.model_
 
     @contextmanager
-    def noting(self) -> Iterator[None]:
+    def noting(self) -> Generator[None]:
         """Keep warnings as this member's own."""
         with _noting(self.told):
             yield
 
 
 @contextmanager
-def _noting(told: list[str]) -> Iterator[None]:
+def _noting(told: list[str]) -> Generator[None]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         yield

@@ -7,7 +7,7 @@ Skips  terms and steps: they are in together.py and many.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 import torch
@@ -81,7 +81,7 @@ class Stack:
                     whole.grad[place] += mine.grad
                 mine.grad = whole.grad[place] if place in show and whole.grad is not None else None
 
-    def forget(self, places: Sequence[int]) -> None:
+    def forget(self, places: Iterable[int]) -> None:
         """Forget what the nets' own weights hold as gradients."""
         for place in places:
             for mine, _ in self.own[place]:
