@@ -152,7 +152,8 @@ class Terms:
         sizes = [len(span) for span in self.losses]
         parts = rebuilt.split(sizes) if len(sizes) > 1 else (rebuilt,)
         found = [self._lost(*pair, trace, batch.charge, own) for pair in zip(self.losses, parts, strict=True)]
-        return torch.cat([*found, *(self._penalised(span, trace.code, own) for span in self.penalties)])
+        charged = [self._penalised(span, self._part(span, drawn, code), own) for span in self.penalties]
+        return torch.cat([*found, *charged])
 
     def _drawn(self, span: Span, encoded: Tensor, context: Callable[[int], Context]) -> Tensor:
         if not span.terms:
@@ -191,16 +192,23 @@ class Terms:
         )
         return loss(joint).unflatten(0, (len(span), -1)).mean(1)
 
+    def _part(self, span: Span, drawn: list[Tensor], code: Tensor) -> Tensor:
+        """The codes of a span: as they were drawn where one draw holds them, which spares a sum of gradients."""
+        for one, piece in zip(self.bottlenecks, drawn, strict=True):
+            if one.start <= span.start and span.stop <= one.stop:
+                return piece if len(one) == len(span) else piece[span.start - one.start : span.stop - one.start]
+        return code[span.start : span.stop]
+
     def _penalised(self, span: Span, code: Tensor, own: dict[int, Trace]) -> Tensor:
-        (penalty,), where = span.terms, slice(span.start, span.stop)
+        (penalty,) = span.terms
         if not span.joint:
             return penalty.weight * self._asked(span, own)
         if penalty.over == "sample":
-            flat = code[where].flatten(0, 1)
+            flat = code.flatten(0, 1)
             return penalty.weight * penalty(Trace(flat, flat)).unflatten(0, (len(span), -1)).mean(1)
         if len(span) == 1:
-            return penalty.weight * penalty(Trace(code[span.start], code[span.start])).mean().reshape(1)
-        return penalty.weight * torch.vmap(lambda one: penalty(Trace(one, one)).mean())(code[where])
+            return penalty.weight * penalty(Trace(code[0], code[0])).mean().reshape(1)
+        return penalty.weight * torch.vmap(lambda one: penalty(Trace(one, one)).mean())(code)
 
     def _asked(self, span: Span, own: dict[int, Trace]) -> Tensor:
         (term,) = span.terms
