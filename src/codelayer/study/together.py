@@ -2,7 +2,8 @@
 
 Reads  the tasks of a study and the rows they learn from.
 Gives  lists of tasks, each the work of one worker: fits of small plain nets of one shape together, others alone.
-Skips  nets that are large enough to keep a core busy by themselves, and fits under way that have a checkpoint.
+Skips  nets that are large enough to keep a core busy by themselves, and fits that are long or under way: those have a
+       checkpoint of their own.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from .jobs import Task
 
 MOST_WORK = 4e6  # multiply-adds of coding one batch, above which the products alone fill the time
 MOST_FITS = 8
+LONGEST = 3.0  # minutes a rival is forecast to take, above which its fits keep checkpoints of their own
 
 
 def fit_lists(tasks: Sequence[Task], train_x: Any, workers: int) -> list[list[Task]]:
@@ -45,7 +47,12 @@ def fit_lists(tasks: Sequence[Task], train_x: Any, workers: int) -> list[list[Ta
 def stack_key(task: Task, schema: Schema, rows: int) -> Any:
     """Equal for fits whose nets have one shape and which gain by learning together; None for the others."""
     rival = task.rival
-    if not rival.learned or (task.place / bundle.ABOUT).exists() or task.run.exists():
+    if (
+        not rival.learned
+        or (rival.minutes or 0.0) > LONGEST
+        or (task.place / bundle.ABOUT).exists()
+        or task.run.exists()
+    ):
         return None
     text, net_text = recipe_of(rival.sentence)
     objective = parse_objective(text)
