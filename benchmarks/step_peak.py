@@ -2,9 +2,11 @@
 
 Autoencoder 784-1000-500-250-30 mirrored, squared(), the package's own loop (learn/loop.train), one thread (set
 OMP_NUM_THREADS=1), MNIST. The peak is that of the best of several large square float32 products, measured between the
-epochs in turns; a share holds a step against the peak of its own round. The work of a step is counted as three products per layer (forward, weights, inputs) less the input's
-gradient of the first layer; activations, biases, the loss and Adam are work that is not counted. Beside it stand what
-the bare products of one step take, without anything between them, and what Adam takes.
+epochs in turns; a share holds a step against the peak of its own round. The work of a step is counted as three
+products per layer (forward, weights, inputs) less the input's gradient of the first layer; activations, biases, the
+loss and Adam are work that is not counted. Beside it stand what the bare products of one step take, without anything
+between them, and what Adam takes. Time is the processor time of this process, so that being put aside for other
+processes does not count; the share by the clock is kept too.
 """
 
 from __future__ import annotations
