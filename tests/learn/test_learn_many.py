@@ -6,11 +6,14 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_digits
 
 from codelayer import Autoencoder
 from codelayer.learn import many
-from codelayer.learn.many import fit_many
+from codelayer.learn.diverged import Diverged
+from codelayer.learn.many import fit_many, fit_noting
+from codelayer.learn.stack import Stack
 
 X = load_digits().data[:300]
 SENTENCES = (
@@ -92,3 +95,58 @@ def test_wide_codes_of_few_units_are_fitted_one_by_one():
         fitted = fit_many(made, x)
         alone = Autoencoder(512, "topk(4)", "mlp()", epochs=1, random_state=1).fit(x)
     np.testing.assert_array_equal(fitted[1].transform(x), alone.transform(x))
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu", "tanh", "sigmoid", "softplus"])
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_stack_and_its_gradients_are_those_of_the_nets(activation: str, tied: bool):
+    net = f"mlp(depth=3, tied={tied}, activation='{activation}')"
+    models = [Autoencoder(5, "squared()", net, random_state=seed).prepare(X[:, :20]).model_.double() for seed in (0, 1)]
+    for model in models:
+        model.net.mean.data = model.net.mean.double()
+    x = torch.randn(2, 7, 20, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    single = [model.net.decode(model.net.encode(x[i])) for i, model in enumerate(models)]
+    torch.stack(single).sin().sum().backward()
+    wanted = [[one.grad.clone() for one in model.net.parameters()] for model in models]
+    stack = Stack(models)
+    rebuilt = stack.decode(stack.encode(x))
+    torch.testing.assert_close(rebuilt, torch.stack([one.detach() for one in single]), atol=1e-12, rtol=0)
+    rebuilt.sin().sum().backward()
+    for place, grads in enumerate(wanted):
+        for grad, whole in zip(grads, stack.weights.values(), strict=True):
+            torch.testing.assert_close(whole.grad[place], grad, atol=1e-12, rtol=1e-9)
+
+
+def test_members_of_one_seed_may_scale_their_rows_differently(monkeypatch: pytest.MonkeyPatch):
+    makers = [lambda scale=scale: coder("mask(0.2)", scale=scale) for scale in ("block", "columns", "none")]
+    ours, alone, sizes = together(makers, monkeypatch)
+    assert sizes == [3]
+    assert_equal(ours, alone)
+
+
+def test_terms_that_learn_or_read_the_net_are_asked_one_by_one(monkeypatch: pytest.MonkeyPatch):
+    texts = ("jumprelu() + l0(0.01)", "normal()", "nested(1.0)", "mask(0.2, emphasis=3.0)", "batch_topk(3)")
+    makers = [lambda text=text, s=s: coder(text, seed=s) for text in texts for s in (0, 1)]
+    ours, alone, sizes = together(makers, monkeypatch)
+    assert sizes == [10]
+    assert_equal(ours, alone)
+
+
+def test_a_stack_that_diverges_names_the_term_and_the_step():
+    options = {"learning_rate": 1e30, "validation": 0}
+    with pytest.raises(Diverged) as alone:
+        coder("squared()", **options).fit(X)
+    with pytest.raises(Diverged) as ours:
+        fit_many([coder("relu() + l1(0.03)"), *(coder("squared()", seed=s, **options) for s in (0, 1))], X)
+    assert str(ours.value) == str(alone.value)
+
+
+def test_each_fit_warns_of_its_own_units():
+    wide = [coder("relu() + l1(50.0)"), coder("squared()"), coder("topk(2)", seed=1)]
+    told = fit_noting(wide, X)
+    for text, sentences in zip(("relu() + l1(50.0)", "squared()"), told, strict=False):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            coder(text).fit(X)
+        assert sorted(sentences) == sorted(str(one.message) for one in caught)
+    assert told[0] and not told[1]

@@ -39,6 +39,7 @@ from .run import RunFolder, noted_run
 from .sampling import Sampling
 from .settings import check_options, held_out, needs_pictures, resolved, seed_of
 from .sources import Rows
+from .stages import activations
 
 
 @bundle.kind("autoencoder")
@@ -59,7 +60,7 @@ class Autoencoder(Sampling):
     batch_size : int or "auto", default="auto"
         Rows per step; "auto" is a thirty-second of the rows, within 32 to 256; 64 where views are compared.
     learning_rate : float or "auto", default="auto"
-        Peak of the schedule; "auto" is 0.003.
+        Peak of the schedule; "auto" is 0.003, and 0.001 for layers of more than 512 units.
     validation : float, default=0.1
         Share of the rows held out to choose the best epoch; 0 holds out none and switches patience off.
     patience : int or "auto", default="auto"
@@ -287,7 +288,7 @@ class Autoencoder(Sampling):
 
     def settings(self, rows: int) -> dict[str, Any]:
         """The epochs, batch_size, learning_rate and patience of a fit on `rows` training rows; "auto" is resolved."""
-        return resolved(self.get_params(), rows)
+        return resolved(self.get_params(), rows, self.model_.net.widest() if hasattr(self, "model_") else 0)
 
     def _options(self, seed: int) -> dict[str, Any]:
         text, net_text = recipe_of(self.objective)
@@ -328,20 +329,7 @@ class Autoencoder(Sampling):
         errors  SentenceError for an unknown stage
         """
         check_is_fitted(self)
-        known = [*self.model_.net.stages, "code"]
-        wanted = list(names) if names is not None else known
-        for name in wanted:
-            if name not in known:
-                raise SentenceError(f"no stage is called {name!r}", f"stages in order: {', '.join(known)}")
-        rows = self._rows(X, reset=False)
-        found: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
-        with torch.no_grad():
-            for block in self._blocks(rows):
-                x = torch.from_numpy(self.padded(self.schema_.encode(block))).to(self._device())
-                for name, h in [*self.model_.net.walk(x), ("code", self.model_.codes(x))]:
-                    if name in found:
-                        found[name].append(h[: rows_of(block)].cpu().numpy())
-        return {name: np.concatenate(parts) for name, parts in found.items()}
+        return activations(self, self._rows(X, reset=False), names)
 
     # --- scikit-learn -------------------------------------------------------------------------------------------
 

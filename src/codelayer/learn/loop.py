@@ -199,10 +199,16 @@ def finish_epoch(
 ) -> Epoch:
     """Close one pass: its means, the held-out loss, the best weights so far, whether patience has run out."""
     check_epoch(position)
-    terms = position.end_epoch()
-    validation, best = None, False
-    if held_out is not None:
-        validation = held_out_loss(model, held_out, seed)
+    validation = None if held_out is None else held_out_loss(model, held_out, seed)
+    return close_epoch(model, position, validation, patience, seconds)
+
+
+def close_epoch(
+    model: Model, position: Position, validation: float | None, patience: int | None, seconds: float
+) -> Epoch:
+    """`finish_epoch` where the held-out loss is known."""
+    terms, best = position.end_epoch(), False
+    if validation is not None:
         best = validation < position.best
         if best:
             position.best, position.stale = validation, 0

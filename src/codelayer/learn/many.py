@@ -7,49 +7,65 @@ Skips  what cannot stand in a stack (views, convolutions, pairs of rows, runs wi
 
 from __future__ import annotations
 
+import itertools
+import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..data.rows import rows_of
 from ..data.schema import Schema
-from ..nets.net import Tied
-from ..objective import Context, Model, parse_objective, recipe_of
-from ..objective.objective import Steps
-from ..objective.sampled import Sampled
-from ..objective.sparse_pass import FEWEST_UNITS
+from ..objective import Model, parse_objective, recipe_of
 from ..objective.trace import generator
 from .adam import Adam
 from .autoencoder import Autoencoder
-from .batches import batches_of, steps_of
+from .batches import batches_of, even_sample, steps_of
 from .checkpoint import Position
-from .diverged import check_step
-from .loop import finish_epoch, schedule
+from .dead import warn_of_idle
+from .diverged import check_epoch, check_step, reads_every_step
+from .loop import VALIDATION_ROWS, close_epoch, schedule
 from .settings import check_options, held_out, seed_of
 from .sources import Rows
-
-WIDEST = 1024
+from .stack import Atoms, Stack, stackable
+from .together import Batch, Terms, order_key
 
 
 @dataclass
 class Member:
-    """One fit among several: its estimator, rows, held-out rows, seed and where it stands."""
+    """One fit among several: its estimator, rows, held-out rows, seed, where it stands and what it warned of."""
 
     coder: Autoencoder
     x: Any
     rows: Rows
     held: Rows | None
     seed: int
-    position: Position
+    told: list[str]
+    position: Position = field(default_factory=Position)
 
     @property
     def model(self) -> Model:
         """Its own net, whose weights are views of the stack."""
         return self.coder.model_
+
+    @contextmanager
+    def noting(self) -> Generator[None]:
+        """Keep warnings as this member's own."""
+        with _noting(self.told):
+            yield
+
+
+@contextmanager
+def _noting(told: list[str]) -> Generator[None]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    told += [str(one.message) for one in caught if issubclass(one.category, UserWarning)]
 
 
 def fit_many(coders: Sequence[Autoencoder], X: Any) -> list[Autoencoder]:
@@ -57,30 +73,49 @@ def fit_many(coders: Sequence[Autoencoder], X: Any) -> list[Autoencoder]:
 
     errors  as `Autoencoder.fit`
     """
+    for told in fit_noting(coders, X):
+        for sentence in told:
+            warnings.warn(sentence, stacklevel=2)
+    return list(coders)
+
+
+def fit_noting(coders: Sequence[Autoencoder], X: Any) -> list[list[str]]:
+    """`fit_many`, with the warnings of each fit by itself."""
+    noted: list[list[str]] = [[] for _ in coders]
     groups: dict[Any, list[Member]] = {}
     shared: dict[Any, tuple[Schema, Rows, Rows | None]] = {}
-    for coder in coders:
-        member = _member(coder, X, shared)
-        if member is None or not _stackable(member.model):
-            coder.fit(X)
+    for coder, told in zip(coders, noted, strict=True):
+        member = _member(coder, X, shared, told)
+        if member is None:
+            with _noting(told):
+                coder.fit(X)
             continue
         shapes = tuple((name, tuple(one.shape)) for name, one in member.model.net.named_parameters())
         settings = tuple(coder.settings(member.rows.length).items())
-        groups.setdefault((coder.net_, shapes, settings, member.rows.length), []).append(member)
+        key = (coder.net_, shapes, settings, member.rows.length, coder._device())
+        groups.setdefault(key, []).append(member)
     for members in groups.values():
         if len(members) == 1:
-            members[0].coder.fit(X)
+            members[0].told.clear()
+            with members[0].noting():
+                members[0].coder.fit(X)
         else:
             _train(members)
             for one in members:
                 one.coder.history_, one.coder.train_seconds_ = one.position.history, one.position.seconds
-                one.coder._finish(one.x, one.rows, one.seed)
-    return list(coders)
+                with one.noting():
+                    one.coder._finish(one.x, one.rows, one.seed)
+    return noted
 
 
-def _member(coder: Autoencoder, X: Any, shared: dict[Any, tuple[Schema, Rows, Rows | None]]) -> Member | None:
+def _member(
+    coder: Autoencoder, X: Any, shared: dict[Any, tuple[Schema, Rows, Rows | None]], told: list[str]
+) -> Member | None:
     """The fit, prepared up to its first weights; None for one that needs its own loop."""
     check_options(coder.get_params())
+    objective = parse_objective(recipe_of(coder.objective)[0])
+    if coder.run is not None or objective.compares_views or objective.needs("pairs") or objective.needs("labels"):
+        return None
     x = coder._rows(X, reset=True, at_least=2)
     seed = seed_of(coder.random_state)
     key = (seed, coder.validation, coder.scale, coder._device())
@@ -91,153 +126,158 @@ def _member(coder: Autoencoder, X: Any, shared: dict[Any, tuple[Schema, Rows, Ro
         held = Rows.some(x, out, schema, device) if len(out) else None
         shared[key] = (schema, Rows.some(x, kept, schema, device), held)
     coder.schema_, rows, held = shared[key]
-    objective = parse_objective(recipe_of(coder.objective)[0])
-    if coder.run is not None or objective.compares_views or objective.needs("pairs") or objective.needs("labels"):
+    made: list[str] = []
+    with _noting(made):
+        coder._build(rows, seed)
+    if not stackable(coder.model_):
         return None
-    coder._build(rows, seed)
-    return Member(coder, x, rows, held, seed, Position())
+    told += made
+    return Member(coder, x, rows, held, seed, told)
 
 
-def _stackable(model: Model) -> bool:
-    known = (nn.Sequential, nn.ModuleDict, nn.Flatten, nn.Linear, Tied, nn.ReLU, nn.GELU, nn.Tanh, nn.Sigmoid)
-    modules = [one for whole in (model.net.stages, model.net.decoder) if whole is not None for one in whole.modules()]
-    plain = all(isinstance(one, (*known, nn.Softplus)) for one in modules)
-    narrow = model.plan.code_size <= WIDEST and model.net.decoder is not None
-    few = model.plan.code_size >= FEWEST_UNITS and any(term.name == "topk" for term in model.objective.bottlenecks)
-    whole = not few and not isinstance(model.objective.loss, Sampled)  # the others do not ask their net as a whole
-    return plain and narrow and whole and not model.objective.infers
+class Group:
+    """Members that learn together: their stack of weights, their terms, their optimiser."""
 
+    def __init__(self, members: Sequence[Member]) -> None:
+        self.members = sorted(members, key=lambda one: order_key(one.model))
+        first = self.members[0]
+        self.stack = Stack([one.model for one in self.members])
+        self.terms = Terms(self.members, self.stack)
+        learned = [weight for one in self.members for weight in one.model.terms.parameters()]
+        self.optimizer = Adam([*self.stack.weights.values(), *learned])
+        self.settings = first.coder.settings(first.rows.length)
+        self.steps = steps_of(first.rows.length, self.settings["batch_size"])
+        self.total = max(1, self.settings["epochs"] * self.steps)
+        self.sums = torch.zeros(len(self.terms.names), device=self.stack.mean.device)
+        self.held: list[Batch] | None = None
+        self.constraints, self.shown = self._constraints()
 
-class Stack:
-    """The weights of several nets of one shape, laid on one another; the nets' own weights become views of them."""
+    def _constraints(self) -> tuple[list[tuple[Any, Any]], list[int]]:
+        """(constraint, the net or stack of atoms it sets right), and the members whose own gradients one may change."""
+        found: list[tuple[Any, Any]] = []
+        shown: list[int] = []
+        sentences = [one.model.objective.constraints for one in self.members]
+        for constraints, run in itertools.groupby(range(len(sentences)), lambda place: sentences[place]):
+            places = list(run)
+            for one in constraints:
+                if one.reads_atoms_alone:
+                    found.append((one, Atoms(self.stack, places[0], places[-1] + 1)))
+                else:
+                    found += [(one, self.members[place].model.net) for place in places]
+                    shown += places
+        return found, sorted(set(shown))
 
-    def __init__(self, models: Sequence[Model]) -> None:
-        self.nets = [model.net for model in models]
-        named = [dict(net.named_parameters()) for net in self.nets]
-        self.weights = {name: nn.Parameter(torch.stack([one[name].detach() for one in named])) for name in named[0]}
-        self.own = [[(one[name], self.weights[name]) for name in self.weights] for one in named]
-        for place, pairs in enumerate(self.own):
-            for mine, whole in pairs:
-                mine.data = whole.data[place]
-        self.mean = torch.stack([net.mean for net in self.nets]).unsqueeze(1)
-        self.names = {id(module): name for name, module in self.nets[0].named_modules()}
+    # --- learning -----------------------------------------------------------------------------------------------
 
-    def encode(self, seen: Tensor) -> Tensor:
-        """(nets, batch, *shape) -> (nets, batch, outputs)."""
-        return self._walk(list(self.nets[0].stages.values()), seen - self.mean)
+    def learn(self, epoch: int) -> None:
+        """One pass over the rows."""
+        for one in self.members:
+            one.model.train()
+        orders = {
+            one.seed: batches_of(one.rows.length, self.steps, False, generator(one.seed, "order", epoch))
+            for one in self.members
+        }
+        rows = [one.rows for one in self.members]
+        for number in range(self.steps):
+            step = epoch * self.steps + number
+            context = self.terms.contexts(step, step / self.total)
+            batch = self.terms.read(rows, [orders[one.seed][number] for one in self.members], context)
+            charged = self.terms.charge(batch, context)
+            total = charged.sum()
+            if reads_every_step(total.device) and not math.isfinite(total.item()):
+                self._check(charged, step)
+            self.optimizer.clear()
+            total.backward()
+            self._move(self.settings["learning_rate"] * schedule(step, self.total))
+            self.sums += charged.detach() * batch.rows
 
-    def decode(self, code: Tensor) -> Tensor:
-        """(nets, batch, units) -> (nets, batch, features)."""
-        return self._walk([self.nets[0].decoder], code)
+    def _check(self, charged: Tensor, step: int) -> None:
+        """Find whose term is no longer finite; the sum of all may be too large where none is."""
+        for one, terms in zip(self.members, self._by_member(charged), strict=True):
+            one.position.step = step
+            check_step(torch.stack(list(terms.values())).sum(), terms, one.position)
 
-    def _walk(self, modules: Sequence[Any], h: Tensor) -> Tensor:
-        for module in modules:
-            if isinstance(module, nn.Sequential):
-                h = self._walk(list(module), h)
-            elif isinstance(module, nn.Flatten):
-                h = h.flatten(2)
-            elif isinstance(module, Tied):
-                h = torch.baddbmm(self._of(module, "bias"), h, self.weights[f"{self.names[id(module.layer)]}.weight"])
-            elif isinstance(module, nn.Linear):
-                weight = self.weights[f"{self.names[id(module)]}.weight"].transpose(1, 2)
-                h = torch.baddbmm(self._of(module, "bias"), h, weight) if module.bias is not None else h @ weight
-            else:
-                h = module(h)
-        return h
+    def _by_member(self, charged: Tensor) -> list[dict[str, Tensor]]:
+        found: list[dict[str, Tensor]] = [{} for _ in self.members]
+        for (place, name), value in zip(self.terms.names, charged.detach().unbind(), strict=True):
+            found[place][name] = value
+        return found
 
-    def _of(self, module: nn.Module, part: str) -> Tensor:
-        return self.weights[f"{self.names[id(module)]}.{part}"].unsqueeze(1)
+    def _move(self, pace: float) -> None:
+        self.stack.join_gradients(self.terms.apart, self.shown)
+        for constraint, net in self.constraints:
+            constraint.before_step(net)
+        self.optimizer.step(pace)
+        self.stack.forget({*self.terms.apart, *self.shown})
+        for constraint, net in self.constraints:
+            constraint.after_step(net)
 
-    def join_gradients(self, place: int, show: bool) -> None:
-        """Add what a net's own weights were charged (a contractive penalty reads them) to the stack's gradients.
+    # --- after a pass -------------------------------------------------------------------------------------------
 
-        show  let the net's own weights hold the sum, for a constraint to change
-        """
-        for mine, whole in self.own[place]:
-            if mine.grad is not None and whole.grad is not None:
-                whole.grad[place] += mine.grad
-            mine.grad = whole.grad[place] if show and whole.grad is not None else None
+    def close(self, seconds: float) -> None:
+        """End the epoch of every member: means, held-out loss, best weights, patience."""
+        losses = self._held_out()
+        for place, (one, sums) in enumerate(zip(self.members, self._by_member(self.sums), strict=True)):
+            at = one.position
+            at.sums, at.samples, at.step = sums, one.rows.length, at.step + self.steps
+            check_epoch(at)
+            epoch = close_epoch(one.model, at, losses[place], self.settings["patience"], seconds / len(self.members))
+            if epoch.number == 1:
+                with one.noting():
+                    warn_of_idle(one.model.objective, epoch.terms)
+        self.sums.zero_()
 
-    def forget(self) -> None:
-        """Forget what the nets' own weights hold as gradients."""
-        for pairs in self.own:
-            for mine, _ in pairs:
-                mine.grad = None
+    def _held_out(self) -> list[float] | list[None]:
+        """As `loop.held_out_loss`; the rows and their draws are the same in every epoch, and are kept."""
+        held = [one.held for one in self.members if one.held is not None]
+        if not held:
+            return [None] * len(self.members)
+        context = self.terms.contexts(-1, 1.0)
+        for one in self.members:
+            one.model.eval()
+        with torch.no_grad():
+            if self.held is None:
+                parts = even_sample(held[0].length, VALIDATION_ROWS).split(1000)
+                self.held = [self.terms.read(held, [part] * len(held), context) for part in parts]
+            charged = [self.terms.charge(batch, context) * batch.rows for batch in self.held]
+        rows = sum(batch.rows for batch in self.held)
+        return [float(sum(terms.values())) / rows for terms in self._by_member(torch.stack(charged).sum(0))]
 
-    def let_go(self) -> None:
-        """Give every net weights of its own again."""
-        for pairs in self.own:
-            for mine, _ in pairs:
-                mine.data, mine.grad = mine.data.clone(), None
+    def without_stopped(self) -> Group | None:
+        """The group of those that go on, None when all have stopped."""
+        going = [place for place, one in enumerate(self.members) if not one.position.stopped]
+        if len(going) == len(self.members):
+            return self
+        self.stack.let_go()
+        if not going:
+            return None
+        rest = Group([self.members[place] for place in going])
+        ours, theirs = rest.optimizer, self.optimizer
+        at = {id(one): place for place, one in enumerate(theirs.parameters)}
+        for place, one in enumerate(ours.parameters):
+            if place < len(self.stack.weights):
+                ours.mean[place], ours.square[place] = theirs.mean[place][going], theirs.square[place][going]
+                ours.steps[place] = theirs.steps[place]
+            else:  # what a term learns is its own, and stays
+                for mine, other in ((ours.mean, theirs.mean), (ours.square, theirs.square), (ours.steps, theirs.steps)):
+                    mine[place] = other[at[id(one)]]
+        return rest
 
 
 def _train(members: list[Member]) -> None:
-    first = members[0]
-    stack = Stack([one.model for one in members])
-    settings = first.coder.settings(first.rows.length)
-    learned = [weight for one in members for weight in one.model.terms.parameters()]
-    optimizer = Adam([*stack.weights.values(), *learned])
-    steps = steps_of(first.rows.length, settings["batch_size"], False)
-    total = max(1, settings["epochs"] * steps)
-    for epoch in range(settings["epochs"]):
-        active = [one for one in members if not one.position.stopped]
-        if not active:
-            break
+    group: Group | None = Group(members)
+    for epoch in range(group.settings["epochs"]):
         started = time.perf_counter()
-        orders = {
-            one.seed: batches_of(one.rows.length, steps, False, generator(one.seed, "order", epoch)) for one in members
-        }
-        for one in members:
-            one.model.train()
-        for step in range(steps):
-            pace = settings["learning_rate"] * schedule(epoch * steps + step, total)
-            _step(members, stack, optimizer, [orders[one.seed][step] for one in members], pace, total)
-        share = (time.perf_counter() - started) / len(members)
-        for one in active:
-            one.position.seconds += share
-            finish_epoch(one.model, one.position, one.held, settings["patience"], one.seed, share)
-    stack.let_go()
+        group.learn(epoch)
+        group.close(time.perf_counter() - started)
+        for one in group.members:
+            one.position.seconds += (time.perf_counter() - started) / len(group.members)
+        group = group.without_stopped()
+        if group is None:
+            break
+    if group is not None:
+        group.stack.let_go()
     for one in members:
         if one.position.best_weights:
             one.model.load_state_dict(one.position.best_weights)
         one.model.eval()
-
-
-def _step(members: list[Member], stack: Stack, optimizer: Adam, batches: list[Tensor], pace: float, total: int) -> None:
-    runs: list[Steps] = []
-    read: dict[int, tuple[Tensor, Tensor | None]] = {}  # members of one seed read the same rows
-    for one, batch in zip(members, batches, strict=True):
-        if id(batch) not in read:
-            read[id(batch)] = one.rows.batch(batch)
-        x, known = read[id(batch)]
-        modules = dict(one.model.terms.named_children())
-        at = one.position.step
-        context = Context(one.seed, at, at / total, modules, rows=one.rows.length)
-        runs.append(one.model.objective.steps(one.model, x, known, context))
-    encoded = stack.encode(torch.stack([next(run)[1] for run in runs])).unbind()
-    codes = [run.send(one)[1] for run, one in zip(runs, encoded, strict=True)]
-    rebuilt = stack.decode(torch.stack(codes)).unbind()
-    charged = [_last(run, one) for run, one in zip(runs, rebuilt, strict=True)]
-    losses = [torch.stack(list(terms.values())).sum() for terms in charged]
-    for one, loss, terms in zip(members, losses, charged, strict=True):
-        check_step(loss, terms, one.position)
-    optimizer.clear()
-    torch.stack(losses).sum().backward()
-    for place, one in enumerate(members):
-        stack.join_gradients(place, show=bool(one.model.objective.constraints))
-        for constraint in one.model.objective.constraints:
-            constraint.before_step(one.model.net)
-    optimizer.step(pace)
-    stack.forget()
-    for one, terms, batch in zip(members, charged, batches, strict=True):
-        for constraint in one.model.objective.constraints:
-            constraint.after_step(one.model.net)
-        one.position.add(terms, len(batch))
-
-
-def _last(run: Steps, rebuilt: Tensor) -> dict[str, Tensor]:
-    try:
-        run.send(rebuilt)
-    except StopIteration as end:
-        return end.value
-    raise RuntimeError("an objective asked its net a third time")

@@ -21,7 +21,7 @@ from ..objective import parse_objective, recipe_of
 
 BLOCK_ROWS = 4096  # rows that are coded at once
 # "auto": benchmarks/automatic_values.py holds these against a search on ten data sets
-RATE = 0.003
+RATE, RATE_OF_WIDE, WIDE = 0.003, 0.001, 512
 STEPS = 3000
 VIEW_STEPS = 4000
 
@@ -64,8 +64,11 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
-def resolved(options: Mapping[str, Any], rows: int) -> dict[str, Any]:
-    """The epochs, batch_size, learning_rate and patience of a fit on `rows` training rows."""
+def resolved(options: Mapping[str, Any], rows: int, widest: int = 0) -> dict[str, Any]:
+    """The epochs, batch_size, learning_rate and patience of a fit on `rows` training rows.
+
+    widest  units of the encoder's widest layer: Adam's steps of one rate move wide layers further
+    """
     views = parse_objective(recipe_of(options["objective"])[0]).compares_views
     batch = options["batch_size"]
     if batch == "auto":
@@ -77,7 +80,7 @@ def resolved(options: Mapping[str, Any], rows: int) -> dict[str, Any]:
         epochs = int(np.clip(round(steps * batch / rows), fewest, most))
     pace = options["learning_rate"]
     if pace == "auto":
-        pace = RATE
+        pace = RATE_OF_WIDE if widest > WIDE and not views else RATE
     patience = max(10, int(epochs) // 5) if options["patience"] == "auto" else int(options["patience"])
     return {
         "epochs": int(epochs),

@@ -69,6 +69,11 @@ class Net(nn.Module):
             raise SentenceError("this net has no decoder", "its objective has no reconstruction loss")
         return self.decoder(code)
 
+    def widest(self) -> int:
+        """Outputs of the encoder's widest affine layer; 0 without one."""
+        layers = [one for one in self.stages.modules() if isinstance(one, nn.Linear)]
+        return max((one.out_features for one in layers), default=0)
+
     def affine_weight(self) -> Tensor | None:
         """The (outputs, features) weight when the whole encoder is one affine layer, else None."""
         layers = [m for stage in self.stages.values() for m in stage.modules() if not list(m.children())]

@@ -17,7 +17,13 @@ from ..registry import part
 
 
 class Constraint:
-    """The moments of a constraint; each does nothing unless a term says otherwise."""
+    """The moments of a constraint; each does nothing unless a term says otherwise.
+
+    reads_atoms_alone  whether `net.atoms()` is all it asks for in a step, so that several nets' atoms can be set right
+                       as one stack
+    """
+
+    reads_atoms_alone = False
 
     def at_start(self, net: Net) -> None:
         """Set the first weights right; by default as after a step."""
@@ -39,6 +45,8 @@ class UnitNorm(Constraint):
     the constraint would undo, is removed before the step, so that it does not enter the optimiser's averages.
     Source: Olshausen and Field 1997, section 3; Gao et al. 2024, appendix A.
     """
+
+    reads_atoms_alone = True
 
     def before_step(self, net: Net) -> None:
         """Remove the gradient's component along each atom, in place."""

@@ -186,13 +186,18 @@ class Objective:
     ) -> Generator[Asked, Tensor, Trace]:
         if isinstance(x, SparseRows):
             return sparse_trace(self, model, x, context)
+        seen, charge = self.corrupted(x, known, context)
+        return (yield from self._pass(model, x, seen, charge, context))
+
+    def corrupted(self, x: Tensor, known: Tensor | None, context: Context) -> tuple[Tensor, Tensor | None]:
+        """What the encoder is shown (batch, *shape), and how the loss is charged (batch, features) or None."""
         seen, charge = x, known
         for term in self.corruptions:
             seen, changed = term.corrupt(seen, context)
             if term.emphasis != 1:
                 weight = torch.where(changed.flatten(1), term.emphasis, 1.0)
                 charge = weight if charge is None else charge * weight
-        return (yield from self._pass(model, x, seen, charge, context))
+        return seen, charge
 
     def _pass(
         self, model: Model, x: Tensor, seen: Tensor, charge: Tensor | None, context: Context
@@ -202,15 +207,27 @@ class Objective:
         if self.infers:
             context = dataclasses.replace(context, x=x.flatten(1), dictionary=model.net.dictionary())
         code = self.draw(encoded, context) if quick is None else quick[1]
+        some = picked(self, model, x, context)
+        if some is not None:
+            rebuilt: Tensor | None = some.rebuild(model.net.decoder, code)
+        else:
+            rebuilt = quick[2] if quick is not None else (yield "decode", code) if self.loss is not None else None
+        trace = self.traced(model, x, (seen, encoded, code, rebuilt, charge), context)
+        return trace if some is None else some.narrowed(trace)
+
+    def traced(
+        self,
+        model: Model,
+        x: Tensor,
+        passed: tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None],
+        context: Context,
+    ) -> Trace:
+        """The trace of one pass: passed holds what the encoder saw and gave, the code, what was rebuilt, the charge."""
+        seen, encoded, code, rebuilt, charge = passed
         settled = any(getattr(term, "needs_settled", False) for term in self.penalties)
         contracts = any(term.name == "contractive" for term in self.penalties)
         weight = model.net.affine_weight() if contracts else None
-        some = picked(self, model, x, context)
-        if some is not None:
-            rebuilt = some.rebuild(model.net.decoder, code)
-        else:
-            rebuilt = quick[2] if quick is not None else (yield "decode", code) if self.loss is not None else None
-        trace = Trace(
+        return Trace(
             x=x.flatten(1),
             code=code,
             seen=seen,
@@ -226,7 +243,6 @@ class Objective:
             settled=self.settle(encoded, context) if settled else None,
             context=context,
         )
-        return trace if some is None else some.narrowed(trace)
 
     def _view_traces(
         self, model: Model, x: Tensor, known: Tensor | None, context: Context

@@ -3,6 +3,8 @@
 Reads  a Trace (one forward pass).
 Gives  one number per sample, shape (batch,), before weighting. Averaging over the batch happens once,
        in objective.py, never here. `over` is "sample" (each sample alone) or "batch" (population statistics, 1/n).
+       `reads_code_alone` says that nothing else of the trace is read: fits that learn together are then charged at
+       once.
 Skips  weight decay: that belongs to the optimizer.
 Order  by year of the paper.
 """
@@ -32,6 +34,7 @@ class L1:
 
     weight: float = 0.001
     over = "sample"
+    reads_code_alone = True
 
     def __post_init__(self) -> None:
         check_positive("l1", "weight", self.weight)
@@ -54,6 +57,7 @@ class Kl:
     weight: float = 0.1
     target: float = 0.05
     over = "batch"
+    reads_code_alone = True
 
     def __post_init__(self) -> None:
         check_positive("kl", "weight", self.weight)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from ..data.schema import Schema
 from ..errors import DataError
 from ..learn.autoencoder import Autoencoder
 from ..learn.baselines import RawFeatures
+from ..learn.many import fit_noting
 from ..learn.saved import load
 from ..measure.curves import Curve, label_curve
 from ..measure.probes import linear_probe
@@ -52,6 +54,11 @@ class Task:
         return self.folder / f"{self.rival.name_of_file}-{self.seed if self.rival.varies else 0}"
 
     @property
+    def run(self) -> Path:
+        """The run folder of a fit under way."""
+        return self.place.with_name(self.place.name + "-run")
+
+    @property
     def kept(self) -> Path:
         """Where the fitted probes of this rival and seed are kept."""
         return self.folder / f"{self.rival.name_of_file}-{self.seed}-probes.npz"
@@ -76,7 +83,7 @@ def fit_code(task: Task, train_x: Any, groups: np.ndarray | None = None) -> dict
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         if isinstance(coder, Autoencoder):
-            coder.set_params(run=task.place.with_name(task.place.name + "-run")).fit(train_x, groups=groups)
+            coder.set_params(run=task.run).fit(train_x, groups=groups)
         else:
             coder.fit(train_x)
     told = sorted({str(one.message) for one in caught if issubclass(one.category, UserWarning)})
@@ -84,6 +91,21 @@ def fit_code(task: Task, train_x: Any, groups: np.ndarray | None = None) -> dict
     seconds = max(time.perf_counter() - started, float(getattr(coder, "train_seconds_", 0.0)))
     coder.save(task.place, {"seconds": seconds, "warnings": told})
     return {"seconds": seconds, "warnings": told}
+
+
+def fit_codes(tasks: Sequence[Task], train_x: Any, groups: Any = None) -> list[dict[str, Any]]:
+    """`fit_code` of every task; several learn in one pass, and each is then said to have taken its share of it."""
+    if len(tasks) == 1:
+        return [fit_code(tasks[0], train_x, groups)]
+    torch.set_num_threads(1)
+    coders = [task.rival.build(task.random_state) for task in tasks]
+    started = time.perf_counter()
+    noted = fit_noting(coders, train_x)
+    seconds = (time.perf_counter() - started) / len(tasks)
+    found = [{"seconds": seconds, "warnings": sorted(set(told))} for told in noted]
+    for task, coder, facts in zip(tasks, coders, found, strict=True):
+        coder.save(task.place, {**facts, "fits_in_one_pass": len(tasks)})
+    return found
 
 
 def codes_of(task: Task, rows: Any) -> np.ndarray:

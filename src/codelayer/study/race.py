@@ -28,10 +28,11 @@ from ..report import Progress
 from .choose import Choice, choose, over_budget
 from .controls import control
 from .fidelity import choose_without_labels
-from .jobs import Task, curves_of, fit_code, given_codes, score_code, score_control
+from .jobs import Task, curves_of, fit_codes, given_codes, score_code, score_control
 from .metrics import measure_code, merge_seeds
 from .parts import Parts
 from .rivals import Rival
+from .together import fit_lists
 
 
 @dataclass
@@ -91,18 +92,19 @@ class Race:
 
     def fit(self, train_x: Any, progress: Progress, limit: float | None) -> None:
         """Fit all coders, then score every rival on `choose`. Past the time limit the rest is dropped, and stated."""
-        jobs = [(rival, s) for rival in self.rivals if rival.role == "code" for s in range(self.fits_of(rival))]
-        # the slowest first, so that the workers end together
-        jobs.sort(key=lambda job: -(job[0].minutes or 0.0))
+        coders = [rival for rival in self.rivals if rival.role == "code"]
+        tasks = [self.task(rival, s) for rival in coders for s in range(self.fits_of(rival))]
+        lists = fit_lists(tasks, train_x, self.workers)
         found = self._parallel(
-            (fit_code, (self.task(rival, s), train_x, self.parts.groups("train")), rival)
-            for rival, s in jobs
-            if not self._late(rival, limit)
+            (fit_codes, (some, train_x, self.parts.groups("train")), some)
+            for some in lists
+            if not self._late(some[0].rival, limit)
         )
-        for rival, facts in found:
-            self.seconds[rival.name] = self.seconds.get(rival.name, 0.0) + facts["seconds"] / self.fits_of(rival)
-            self.told[rival.name] = sorted({*self.told.get(rival.name, []), *facts["warnings"]})
-            progress.update(progress.done + 1, rival.title)
+        for some, facts_of in found:
+            for rival, facts in zip((task.rival for task in some), facts_of, strict=True):
+                self.seconds[rival.name] = self.seconds.get(rival.name, 0.0) + facts["seconds"] / self.fits_of(rival)
+                self.told[rival.name] = sorted({*self.told.get(rival.name, []), *facts["warnings"]})
+                progress.update(progress.done + 1, rival.title)
         done = {rival.name for rival in self.rivals if rival.role != "code" or self._complete(rival)}
         late = [rival for rival in self.rivals if rival.name not in done]
         self.dropped += [(rival.title, "the time limit was reached before it was fitted") for rival in late]
@@ -145,11 +147,11 @@ class Race:
         return curves
 
     def _parallel(
-        self, jobs: Iterable[tuple[Callable[..., Any], tuple[Any, ...], Rival]], ordered: bool = False
-    ) -> Iterable[tuple[Rival, Any]]:
+        self, jobs: Iterable[tuple[Callable[..., Any], tuple[Any, ...], Any]], ordered: bool = False
+    ) -> Iterable[tuple[Any, Any]]:
         kind = "generator" if ordered else "generator_unordered"
         runner = joblib.Parallel(n_jobs=self.workers, return_as=kind, max_nbytes="1M", mmap_mode="r")
-        yield from runner(joblib.delayed(_labelled)(work, given, rival) for work, given, rival in jobs)
+        yield from runner(joblib.delayed(_labelled)(work, given, label) for work, given, label in jobs)
 
     def choose(self, max_size_mb: float | None, max_latency_ms: float | None) -> Choice:
         """Measure sizes and latency, then apply the winner's rule to the `choose` part; also name the best code."""
@@ -245,8 +247,8 @@ class Race:
                 place.unlink()
 
 
-def _labelled(work: Callable[..., Any], given: tuple[Any, ...], rival: Rival) -> tuple[Rival, Any]:
-    return rival, work(*given)
+def _labelled(work: Callable[..., Any], given: tuple[Any, ...], label: Any) -> tuple[Any, Any]:
+    return label, work(*given)
 
 
 def _encoded(coder: Coder, x: Any) -> np.ndarray:
