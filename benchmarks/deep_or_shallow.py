@@ -35,7 +35,7 @@ PAIRS: dict[str, tuple[int, tuple[int, ...], int, tuple[int, ...]]] = {
     "digits": (16, (128, 64, 32), 120, (1, 3, 8, 20, 50, 120)),
     "dry_bean": (4, (64, 32, 16), 40, (1, 2, 4, 8, 20, 40)),
     "wine": (4, (64, 32, 16), 120, (1, 3, 8, 20, 50, 120)),
-    "mnist": (32, (256, 128, 64), 24, (1, 2, 4, 8, 14, 24)),
+    "mnist": (32, (256, 128, 64), 30, (1, 2, 4, 8, 16, 30)),
 }
 
 
@@ -47,7 +47,7 @@ def sets() -> dict[str, Data]:
     rng = np.random.default_rng(0)
     bean = load_data(str(folder.with_name("tab_dry_bean.parquet")), label="Class")
     bean = bean.take(np.sort(rng.permutation(len(bean.x))[:5000]))
-    mnist = load_data("mnist").take(np.sort(rng.permutation(60_000)[: 1000 if QUICK else 10_000]))
+    mnist = load_data("mnist").take(np.sort(rng.permutation(60_000)[: 1000 if QUICK else 5000]))
     return {"digits": digits, "dry_bean": bean, "mnist": mnist}
 
 

@@ -1,4 +1,4 @@
-"""Does a denoising autoencoder clean?  python benchmarks/denoising_cleans.py [--quick]  (about 12 min, 1 core)
+"""Does a denoising autoencoder clean?  python benchmarks/denoising_cleans.py [--quick | --picture]  (12 min, 1 core)
 
 Held-out pictures get noise and are cleaned: by PCA (the number of components chosen), a 3 x 3 median, wavelets (Haar
 or Daubechies-4, soft thresholds or BayesShrink, with or without shifts: chosen), the best linear map from noisy to
@@ -41,7 +41,7 @@ NETS = {
     "mnist": ((256, "mlp(384)"),),
 }
 EPOCHS = {"digits": 100, "natural_ccby19": 28, "bsds_val40": 28, "mnist": 14}
-SHOWN = "grace_hopper.bmp"  # public domain
+SHOWN, SHOWN_AT = "grace_hopper.bmp", (18, 178)  # public domain
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 Clean = Callable[[np.ndarray], np.ndarray]
 
@@ -55,7 +55,6 @@ class Parts:
     score: np.ndarray
     choose_crops: np.ndarray | None = None
     score_crops: np.ndarray | None = None
-    shown: int = -1
 
 
 # --- data -----------------------------------------------------------------------------------------------------------
@@ -109,9 +108,7 @@ def parts(name: str, seed: int) -> Parts:
     train, choose, score = ([pictures[i] for i in side] for side in (order[:a], order[a:b], order[b:]))
     count = 1000 if QUICK else 7500
     crops = (np.stack([middle(one) for one in side]) for side in (choose, score))
-    return Parts(
-        cut(train, count, rng), cut(choose, count // 5, rng), cut(score, count // 5, rng), *crops, len(score) - 1
-    )
+    return Parts(cut(train, count, rng), cut(choose, count // 5, rng), cut(score, count // 5, rng), *crops)
 
 
 def spoilt(x: np.ndarray, noise: str, rng: np.random.Generator) -> np.ndarray:
@@ -322,7 +319,7 @@ class Race:
         seen = spoilt(own.score, noise, np.random.default_rng([self.seed, 3]))
         cleaned = {method: clean(seen) for method, (_, clean) in methods.items()}
         rows = [self._row(self.name, noise, m, methods[m][0], psnr(cleaned[m], own.score)) for m in methods]
-        if self.seed == 0 and self.name == "digits" and noise in ("Gaussian 0.3", "salt 0.2"):
+        if not QUICK and self.seed == 0 and self.name == "digits" and noise in ("Gaussian 0.3", "salt 0.2"):
             strips(f"denoising_digits_{noise.split()[0].lower()}", own.score[:12], cleaned)
         if own.score_crops is None or own.choose_crops is None:
             return rows
@@ -335,42 +332,51 @@ class Race:
         for m, picture in whole.items():
             choice = wave if m == "wavelets" else methods[m][0]
             rows.append(self._row(f"{self.name} crops", noise, m, choice, psnr(picture, own.score_crops)))
-        if self.seed == 0 and self.name == "natural_ccby19" and noise == "Gaussian 0.1":
-            shown = own.shown
-            strips("denoising_crop", own.score_crops[shown:], {m: x[shown:] for m, x in whole.items()}, across=True)
         return rows
 
     def _row(self, data: str, noise: str, method: str, choice: str, value: float) -> dict[str, object]:
         return {"data": data, "noise": noise, "method": method, "choice": choice, "seed": self.seed, "psnr": value}
 
 
-def strips(name: str, clean: np.ndarray, cleaned: dict[str, np.ndarray], across: bool = False) -> None:
-    """docs/pictures/NAME.png: clean pictures and what every method makes of them, with names."""
-    if QUICK:
-        return
+def strips(name: str, clean: np.ndarray, cleaned: dict[str, np.ndarray]) -> None:
+    """docs/pictures/NAME.png: rows of clean pictures and of what every method makes of them; one alone fills a grid."""
     count, side = len(clean), clean.shape[1]
-    zoom = max(1, (144 if across else 36) // side)
-    step, text = side * zoom + 6, 18 if across else 0
+    zoom = 2 if count == 1 else 36 // side
     rows = {"clean": clean, **{m: x[:count] for m, x in cleaned.items()}}
-    width = step * len(rows) if across else 210 + step * count
-    height = step + text if across else step * len(rows)
-    page = Image.new("L", (width, height), 255)
+    step, left, top = side * zoom + 6, 0 if count == 1 else 210, 18 if count == 1 else 0
+    size = (4 * step, 2 * (step + top)) if count == 1 else (left + count * step, len(rows) * step)
+    page = Image.new("L", size, 255)
     pen = ImageDraw.Draw(page)
     for i, (method, pictures) in enumerate(rows.items()):
-        label = method.replace("autoencoder, no noise in training", "plain autoencoder" if across else method)
-        pen.text((i * step, 2) if across else (0, i * step + step // 2 - 9), label, fill=0)
-        for j, one in enumerate(pictures[:count]):
+        x, y = (i % 4 * step, i // 4 * (step + top)) if count == 1 else (0, i * step)
+        pen.text((x, y + 2 if count == 1 else y + step // 2 - 9), method, fill=0)
+        for j, one in enumerate(pictures):
             grey = Image.fromarray(np.rint(np.clip(one, 0, 1) * 255).astype(np.uint8))
-            place = (i * step, text) if across else (210 + j * step, i * step)
-            page.paste(grey.resize((side * zoom, side * zoom), Image.Resampling.NEAREST), place)
+            grey = grey.resize((side * zoom, side * zoom), Image.Resampling.NEAREST)
+            page.paste(grey, (x + left + j * step, y + top))
     PICTURES.mkdir(parents=True, exist_ok=True)
     page.save(PICTURES / f"{name}.png", optimize=True)
+
+
+def crop_shown() -> None:
+    """docs/pictures/denoising_crop.png: a piece of a photograph that the first seed holds out."""
+    noise, (i, j) = "Gaussian 0.1", SHOWN_AT
+    race = Race("natural_ccby19", 0, {})
+    pictures, names = photographs("natural_ccby19")
+    clean = pictures[names.index(SHOWN)][None, i : i + CROP, j : j + CROP]
+    methods, seen = race.methods(noise), spoilt(clean, noise, np.random.default_rng(6))
+    wave = wavelet(seen, "haar", 0, 4, 0.1)
+    whole = {"noisy": seen, "median 3 x 3": median(seen), "wavelets": wave}
+    strips("denoising_crop", clean, whole | {m: by_patches(c, seen) for m, (_, c) in methods.items() if m not in whole})
 
 
 def main() -> None:
     """Run all sets, noises and seeds; write the table."""
     torch.set_num_threads(1)
     check_wavelets()
+    if "--picture" in sys.argv:
+        crop_shown()
+        return
     started, rows = time.perf_counter(), []
     for name in NETS:
         chosen: dict[str, tuple[int, str]] = {}

@@ -26,16 +26,16 @@ from codelayer.study.parts import Parts, make_parts
 
 QUICK = "--quick" in sys.argv
 SEEDS, DRAWS, COUNTS = (1, 2, (1, 5)) if QUICK else (5, 4, (1, 5, 10, 50, 100))
-EPOCHS = {"digits": 60, "dry_bean": 25, "mnist 14 x 14": 20}
+EPOCHS = {"digits": 60, "dry_bean": 25, "mnist 14 x 14": 16}
 SMALL = "mlp()"
 TIED = "mlp(tied=True)"
 # name: sentence with a place for the weight, weights to choose from, the control, the net of both
 REGULARISED: dict[str, tuple[str, tuple[float, ...], str, str]] = {
-    "mask": ("mask({}) + relu()", (0.1, 0.2, 0.4), "relu()", SMALL),
+    "mask": ("mask({}) + relu()", (0.1, 0.3), "relu()", SMALL),
     "noise": ("noise({}) + relu()", (0.1, 0.3), "relu()", SMALL),
     "l1": ("relu() + l1({}) + unit_norm()", (0.01, 0.1), "relu()", SMALL),
     "topk": ("topk({})", (0.1, 0.3), "squared()", SMALL),
-    "contractive": ("sigmoid() + contractive({})", (0.1, 1.0, 10.0), "sigmoid()", TIED),
+    "contractive": ("sigmoid() + contractive({})", (0.1, 3.0), "sigmoid()", TIED),
     "psd": ("shrink(0.1) + infer({}) + predict(1.0) + unit_norm()", (0.03, 0.1), "squared()", SMALL),
 }
 
