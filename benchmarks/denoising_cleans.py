@@ -1,11 +1,11 @@
-"""Does a denoising autoencoder clean?  python benchmarks/denoising_cleans.py [SET ...] [--quick | --picture]  (12 min, 1 core)
+"""Does a denoising autoencoder clean?  python benchmarks/denoising_cleans.py [SET ...] [--quick]  (12 min, 1 core)
 
 Held-out pictures get noise and are cleaned: by PCA (the number of components chosen), a 3 x 3 median, wavelets (Haar
 or Daubechies-4, soft thresholds or BayesShrink, with or without shifts: chosen), the best linear map from noisy to
 clean training rows, an autoencoder of equal shape trained without noise, and a denoising one. Every choice is made on
 a validation part, never on the pictures that are scored. Patches are split by picture. Five seeds move split, noise,
 weights. Crops are 96 x 96 pieces of the held-out pictures: there median and wavelets see the whole piece, and what
-works on patches cleans every patch of it and is averaged where patches overlap.
+works on patches cleans every patch of it and is averaged where patches overlap. --picture draws one crop only.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ NETS = {
     "digits": ((32, "mlp(256)"), (128, "mlp(256)")),
     "natural_ccby19": ((16, "mlp(256)"), (128, "mlp(256)")),
     "bsds_val40": ((128, "mlp(256)"),),
-    "mnist": ((256, "mlp(384)"),),
+    "mnist": ((256, "mlp(384)"),),  # runs where it is named: at 14 passes it is far from trained
 }
-EPOCHS = {"digits": 100, "natural_ccby19": 28, "bsds_val40": 28, "mnist": 14}
+EPOCHS = {"digits": 100, "natural_ccby19": 28, "bsds_val40": 28, "mnist": 60}
 SHOWN, SHOWN_AT = "grace_hopper.bmp", (18, 178)  # public domain
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 Clean = Callable[[np.ndarray], np.ndarray]
@@ -366,8 +366,7 @@ def crop_shown() -> None:
     pictures, names = photographs("natural_ccby19")
     clean = pictures[names.index(SHOWN)][None, i : i + CROP, j : j + CROP]
     methods, seen = race.methods(noise), spoilt(clean, noise, np.random.default_rng(6))
-    wave = wavelet(seen, "haar", 0, 4, 0.1)
-    whole = {"noisy": seen, "median 3 x 3": median(seen), "wavelets": wave}
+    whole = {"noisy": seen, "median 3 x 3": median(seen), "wavelets": wavelet(seen, "haar", 0, 4, 0.1)}
     strips("denoising_crop", clean, whole | {m: by_patches(c, seen) for m, (_, c) in methods.items() if m not in whole})
 
 
@@ -378,7 +377,7 @@ def main() -> None:
     if "--picture" in sys.argv:
         crop_shown()
         return
-    names = [name for name in sys.argv[1:] if not name.startswith("-")] or list(NETS)
+    names = [name for name in sys.argv[1:] if not name.startswith("-")] or [name for name in NETS if name != "mnist"]
     done = load("denoising_cleans") or {"rows": [], "seconds": 0.0}
     rows = [row for row in done["rows"] if row["data"].split()[0] not in names]  # the other sets keep theirs
     before, started = done["seconds"] if rows else 0.0, time.perf_counter()

@@ -107,7 +107,11 @@ def denoising() -> list[str]:
         rival = rival_of(methods)
         rows.append([data, noise, rival, *(shown(gain(methods, m), 2, sign=True) for m in (rival, "noisy", PLAIN))])
     columns = ["data", "noise", "best rival", "dB above it", "above the noisy input", "above the net without noise"]
-    parts += ["The denoising autoencoder beside them, paired by seed:", table(columns, rows), about(result)]
+    parts += [
+        "Paired by seed; the best rival is the one with the highest mean above, which favours it:",
+        table(columns, rows),
+        about(result),
+    ]
     return parts
 
 
@@ -126,7 +130,7 @@ def denoising_page() -> list[str]:
         if span[2] < 0
     ]
     best, worst = max(against, key=lambda key: against[key][0]), min(against, key=lambda key: against[key][0])
-    why = ": the noise in training cleans, not the bottleneck" if all(span[1] > 0 for span in plain) else ""
+    why = ": training with noise is what cleans, not the net" if all(span[1] > 0 for span in plain) else ""
     said = [
         f"Beside the noisy input a denoising autoencoder is {tally(noisy)} comparisons; beside the same net trained "
         f"without noise, {tally(plain)}{why}.",
