@@ -313,13 +313,15 @@ def deep_page() -> list[str]:
     result = load("deep_or_shallow")
     if result is None:
         return []
+    rows = [f"{pair['train_rows']:,} training rows of {pair['data']}" for pair in result["pairs"]]
     return [
         "## Deep or shallow",
-        "One hidden layer against three, at equal parameters and code size.",
+        "One hidden layer against three, at equal parameters and code size, each at its own best learning rate.",
+        verdict(result),
+        f"The sets are small: {', '.join(rows)}. The curves end where the learning rate does; they say nothing of more.",
         "![Error against rows seen](pictures/deep_or_shallow_rows.svg)",
         "![Error against seconds](pictures/deep_or_shallow_seconds.svg)",
         "![Probe against rows seen](pictures/deep_or_shallow_probe.svg)",
-        verdict(result),
     ]
 
 
