@@ -66,7 +66,7 @@ def _panel(left: int, title: str, lines: Sequence[Line], labels: tuple[str, str]
         out.append(f'<path d="M{a} {at:.1f}H{b}" stroke="#e2e6ea"/>')
         out.append(f'<text x="{a - 5}" y="{at + 4:.1f}" text-anchor="end">{k * step:g}</text>')
     for x in _ticks(sorted({x for line in lines for x in line.x}), log_x):
-        out.append(f'<text x="{across(x):.1f}" y="{HEIGHT - BOTTOM + 15}" text-anchor="middle">{x:g}</text>')
+        out.append(f'<text x="{across(x):.1f}" y="{HEIGHT - BOTTOM + 15}" text-anchor="middle">{_short(x)}</text>')
     out.append(f'<text x="{(a + b) / 2}" y="{HEIGHT - 9}" text-anchor="middle">{escape(labels[0])}</text>')
     middle = (TOP + HEIGHT - BOTTOM) / 2
     turned = f'x="{left + 11}" y="{middle}" transform="rotate(-90 {left + 11} {middle})"'
@@ -84,6 +84,10 @@ def _panel(left: int, title: str, lines: Sequence[Line], labels: tuple[str, str]
     return "\n".join(out)
 
 
+def _short(x: float) -> str:
+    return f"{x / 1000:g}k" if x >= 1000 else f"{x:g}"
+
+
 def _step(span: float) -> float:
     rough = span / 5
     power = 10 ** math.floor(math.log10(rough))
@@ -91,7 +95,9 @@ def _step(span: float) -> float:
 
 
 def _ticks(places: list[float], log_x: bool) -> list[float]:
-    if log_x and len(places) <= 7:
-        return places
+    if log_x:
+        first, last = math.floor(math.log10(places[0])), math.ceil(math.log10(places[-1]))
+        leads = (1, 2, 5) if places[-1] / places[0] < 300 else (1,)
+        return [m * 10.0**k for k in range(first, last + 1) for m in leads if places[0] <= m * 10.0**k <= places[-1]]
     step = _step(places[-1] - places[0])
     return [k * step for k in range(math.ceil(places[0] / step), math.floor(places[-1] / step) + 1)]

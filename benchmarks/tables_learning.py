@@ -286,7 +286,8 @@ def deep_or_shallow() -> list[str]:
     return [
         "## Deep or shallow at equal size",
         "Equal code size, parameters equal within 2 %, equal rows seen, the learning rate of each chosen on the choose "
-        "part; processor seconds of training.",
+        "part; processor seconds of training. Intervals are over seeds; that of the probe's difference also resamples "
+        "the scored rows.",
         table(columns, cells),
         about(result),
     ]
@@ -318,7 +319,7 @@ def deep_page() -> list[str]:
         "## Deep or shallow",
         "One hidden layer against three, at equal parameters and code size, each at its own best learning rate.",
         verdict(result),
-        f"The sets are small: {', '.join(rows)}. The curves end where the learning rate does; they say nothing of more.",
+        f"The sets are small: {', '.join(rows)}. The curves say nothing of more rows.",
         "![Error against rows seen](pictures/deep_or_shallow_rows.svg)",
         "![Error against seconds](pictures/deep_or_shallow_seconds.svg)",
         "![Probe against rows seen](pictures/deep_or_shallow_probe.svg)",
