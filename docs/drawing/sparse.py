@@ -82,7 +82,7 @@ def sparse_kl() -> Picture:
         tops.append((np.histogram(one.transform(flat[:KEPT]).mean(0), edges)[0], colour))
         wrong = error(flat[KEPT:], rebuilt(one, flat[KEPT:]))
         told.append((colour, f"{sentence.removeprefix('sigmoid() + ')}: error {wrong:.2f}"))
-    b.chart(edges, [0, *np.ravel([one for one, _ in tops])], "mean activity of a unit", "units")
+    b.chart(edges, [0, 75, *np.ravel([one for one, _ in tops])], "mean activity of a unit", "units")
     for one, colour in tops:
         b.bars(one, edges, colour)
     b.line(np.array([[0.05, 0], [0.05, 100]]), BLACK, 1.5, "4 3")
@@ -152,7 +152,7 @@ def batch_topk() -> Picture:
         one = fit_digits(64, f"relu() + {sentence}", "mlp()", 60)
         tops.append(((np.histogram((one.transform(rest) != 0).sum(1), edges)[0]), colour))
         told.append((colour, f"{sentence}: {active(one, rest):.1f} on, error {error(rest, rebuilt(one, rest)):.2f}"))
-    b.chart(edges, [0, *np.minimum(np.ravel([one for one, _ in tops]), 300)], "units on", "pictures")
+    b.chart(edges, [0, 360], "units on", "pictures")
     for one, colour in tops:
         b.bars(one, edges, colour)
     b.legend(told, b.box[0] + 8)
