@@ -1,4 +1,4 @@
-"""Every command and every snippet of README.md and docs/*.md is run, in order, in one folder per document.
+"""Every command and every snippet of README.md and docs/ is run, in order, in one folder per document.
 
 Fences  ```bash, ```sh and ```console are commands (in console those behind "$ "), ```python is a script of its own;
         ```text and the like are shown only.
@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 COMMANDS, SHOWN = ("bash", "sh", "console"), ("text", "json", "csv", "toml")
 INSTALLING = re.compile(r"(git|make|pip|python3? -m (venv|pip)|\S*/bin/(pip|python -m pip)|source|\.) ")
 SECONDS = 600
@@ -128,5 +128,5 @@ def test_the_readme_shows_make_study_and_make_test_first():
 
 def test_the_map_names_every_page():
     text = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
-    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")} - {"index.md"}
     assert {page for page in pages if f"({page})" not in text} == set()

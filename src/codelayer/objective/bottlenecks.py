@@ -172,7 +172,7 @@ class Topk:
     """Keep the k largest units of each sample, put the others to 0.
 
     k  a number of units, or a share in (0, 1) of the code, rounded up: topk(16), topk(0.1)
-    Ties are cut so that never more than k units stay. Source: Makhzani and Frey 2013, section 2.1; with relu()
+    Ties are cut so that never more than k units stay. Source: Makhzani and Frey 2013, section 2; with relu()
     before it this is the TopK of Gao et al. 2024.
     """
 

@@ -43,7 +43,7 @@ class UnitNorm(Constraint):
 
     Without it an l1() penalty is escaped: codes shrink while atoms grow. The part of the gradient along an atom, which
     the constraint would undo, is removed before the step, so that it does not enter the optimiser's averages.
-    Source: Olshausen and Field 1997, section 3; Gao et al. 2024, appendix A.
+    Source: Olshausen and Field 1997; Gao et al. 2024, appendix A.
     """
 
     reads_atoms_alone = True

@@ -2,8 +2,8 @@
 
 Reads  the encoded samples (batch, *shape), in the order written.
 Gives  the corrupted samples and where they were changed (bool, same shape).
-Skips  the target: it stays clean. `emphasis` weighs the loss on the corrupted entries (Vincent et al. 2010, eq. 7,
-       with weight 1 on the others).
+Skips  the target: it stays clean. `emphasis` weighs the loss on the corrupted entries (Vincent et al. 2010,
+       on emphasis; the weight of the others is 1).
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Noise:
     scale     standard deviation, in units of the encoded input (1 for a standardised column, 1 = white for pictures)
     share     of entries that get noise, in (0, 1]
     emphasis  weight of the loss on the changed entries, the others have 1
-    Source: Vincent et al. 2010, section 3.3.
+    Source: Vincent et al. 2010, on types of corruption.
     """
 
     scale: float = 0.2
@@ -96,7 +96,7 @@ class Salt:
 
     share     of entries, in (0, 1]
     emphasis  weight of the loss on the changed entries, the others have 1
-    Smallest and largest are 0 and 1 for pictures, else those of the training rows. Source: Vincent et al. 2010, 3.3.
+    Smallest and largest are 0 and 1 for pictures, else those of the training rows. Source: Vincent et al. 2010.
     """
 
     share: float = 0.1

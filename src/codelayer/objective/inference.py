@@ -3,7 +3,7 @@
 Reads  the encoder's output, the clean input and the decoder's atoms.
 Gives  `infer` (the code in training is the least of an energy), `predict` (the encoder learns to guess that code),
        `shrink` (an encoder whose output is sparse).
-Source: Kavukcuoglu, Ranzato and LeCun 2008, equations 3 to 5; for convolutional dictionaries Kavukcuoglu et al. 2010.
+Source: Kavukcuoglu, Ranzato and LeCun 2008; for convolutional dictionaries Kavukcuoglu et al. 2010.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class Shrink:
     """code_j = sign(e_j) max(0, |e_j| - t_j): small outputs are off; the thresholds t are learned, one per unit.
 
-    threshold  where they start, in units of the code. Source: Gregor and LeCun 2010, eq. 5, with one layer.
+    threshold  where they start, in units of the code. Source: Gregor and LeCun 2010, with one layer.
     """
 
     threshold: float = 0.1
@@ -68,7 +68,7 @@ class Infer:
     pull   how strongly the code is drawn to the encoder's prediction; 1 fits predict(1) beside squared()
     steps  of FISTA, beginning at the prediction
     x is the clean input, D and b the decoder's; no gradient flows through the code: the decoder learns from it, the
-    encoder by predict(). Afterwards the code is the prediction. Source: Kavukcuoglu et al. 2008, eq. 4 and 5.
+    encoder by predict(). Afterwards the code is the prediction. Source: Kavukcuoglu et al. 2008.
     """
 
     l1: float = 0.1
@@ -129,7 +129,7 @@ class Infer:
 class Predict:
     """sum_j (code_j - settled_j)^2: the code in training beside the one the encoder will give afterwards.
 
-    weight  of the penalty. Source: Kavukcuoglu, Ranzato and LeCun 2008, eq. 3, third term.
+    weight  of the penalty. Source: Kavukcuoglu, Ranzato and LeCun 2008, the prediction term.
     """
 
     weight: float = 1.0

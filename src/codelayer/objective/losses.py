@@ -59,7 +59,7 @@ class Squared:
 class Huber:
     """sum_j h(x_j - rebuilt_j), h(e) = e^2/2 up to |e| = delta, then delta (|e| - delta/2).
 
-    delta  where the square turns into a line, in units of the encoded input. Source: Huber 1964, eq. 3.6.
+    delta  where the square turns into a line, in units of the encoded input. Source: Huber 1964.
     """
 
     delta: float = 1.0
@@ -87,7 +87,7 @@ class Bernoulli:
     """sum_j -[x_j ln p_j + (1 - x_j) ln(1 - p_j)], p = sigmoid(decoder output), in nats; x lies in [0, 1].
 
     For grey values between 0 and 1 it is a cross-entropy, no likelihood, and its least value is above 0.
-    Source: Vincent et al. 2010, eq. 5.
+    Source: Vincent et al. 2010.
     """
 
     over = "sample"

@@ -89,7 +89,7 @@ class Contractive:
              sample: the Jacobian itself should change little (higher order); 0 leaves it out
     epsilon  standard deviation of e, in units of the encoded input
     One affine layer and an elementwise bottleneck has a closed form, sum_j slope_j^2 |W_j|^2, always used there.
-    Use tied weights: an untied decoder escapes by growing. Source: Rifai et al. 2011, eq. 5 and 7; of the higher
+    Use tied weights: an untied decoder escapes by growing. Source: Rifai et al. 2011; of the higher
     order Rifai et al. 2011b (whose gamma is weight * hessian).
     """
 

@@ -54,7 +54,7 @@ class BatchTopk:
     k  units per sample on average: a number, or a share in (0, 1] of the code, rounded up
     The mean of the smallest kept values is remembered; afterwards a unit is on where it reaches that threshold, which
     codes every sample by itself. Before any training the k largest of each sample are kept.
-    Source: Bussmann, Leask and Nanda 2024 (BatchTopK), eq. 4 to 6; mean taken over the last 100 batches or so.
+    Source: Bussmann, Leask and Nanda 2024 (BatchTopK); mean taken over the last 100 batches or so.
     """
 
     k: int | float = 0.1
@@ -121,7 +121,7 @@ class JumpRelu:
     bandwidth  width e of the window through which thresholds learn: d code / d threshold is taken as
                -(threshold / e) [|encoded - threshold| < e / 2], the rectangle kernel
     Units become sparse through l0() only. With the defaults few samples fall into the window; short trainings learn
-    faster with 0.1 and 0.1. Source: Rajamanoharan et al. 2024 (Jumping ahead), eq. 3 and 11.
+    faster with 0.1 and 0.1. Source: Rajamanoharan et al. 2024 (Jumping ahead).
     """
 
     threshold: float = 0.001

@@ -52,7 +52,7 @@ class L0:
     weight  of the penalty
     Its mean over the batch has the gradient -[|encoded - threshold| < e / 2] / e with respect to a unit's threshold,
     e the bandwidth of jumprelu(), which it needs; the encoder gets none.
-    Source: Rajamanoharan et al. 2024 (Jumping ahead), eq. 9 and 12.
+    Source: Rajamanoharan et al. 2024 (Jumping ahead).
     """
 
     weight: float = 0.01
@@ -88,7 +88,7 @@ class Nested:
     weight  of the penalty
     widths  counts of units, or shares in (0, 1) of the code, rounded up; by default 1/2, 1/4, 1/8 and 1/16 of it
     The sentence's own loss is charged, the whole code by the loss itself. Early units carry what matters most.
-    Source: Kusupati et al. 2022, eq. 1; Bussmann, Nabeshima, Karvonen and Nanda 2025 (Matryoshka), eq. 4.
+    Source: Kusupati et al. 2022, eq. 1; Bussmann, Nabeshima, Karvonen and Nanda 2025 (Matryoshka).
     """
 
     weight: float = 1.0

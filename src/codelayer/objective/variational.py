@@ -39,11 +39,11 @@ class Prior:
     """sum_j KL(q(code_j | x) || N(0, 1)), in nats: codes stay near a standard normal, from which rows can be drawn.
 
     weight     of the penalty: 1 is the VAE, above 1 the beta-VAE (Higgins et al. 2017, eq. 4)
-    warmup     share of the training over which the weight grows from 0 in a line (Sonderby et al. 2016, section 2.3);
+    warmup     share of the training over which the weight grows from 0 in a line (Sonderby et al. 2016);
                with a capacity it is the capacity that grows
-    capacity   C nats: charge |KL - C| instead, KL the mean over the batch (Burgess et al. 2018, eq. 8)
+    capacity   C nats: charge |KL - C| instead, KL the mean over the batch (Burgess et al. 2018)
     free_bits  nats per unit that cost nothing: charge sum_j max(free_bits, KL_j), KL_j the mean over the batch
-               (Kingma et al. 2016, eq. 15)
+               (Kingma et al. 2016)
     The last two compare means over the batch, so every sample is then charged the same.
     Source: Kingma and Welling 2014, eq. 10.
     """
