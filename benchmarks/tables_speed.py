@@ -68,7 +68,9 @@ def step_peak() -> str:
         [
             str(row["batch"]),
             _ratio(row["step_ms"], 1),
-            _ratio(row["share_of_peak"]), f"{row[\'best_step_of_best_peak\']:.2f}", *[_ratio(row[name]) for name in names],
+            _ratio(row["share_of_peak"]),
+            f"{row['best_step_of_best_peak']:.2f}",
+            *[_ratio(row[name]) for name in names],
             _ratio(row["adam_ms"], 1),
         ]
         for row in result["rows"]
