@@ -26,6 +26,29 @@ def fit_many() -> str:
     )
 
 
+def study_fits() -> str:
+    """The fits of a study, together and one by one."""
+    result = load("study_fits")
+    if result is None:
+        return ""
+    (row,) = result["rows"]
+    count, alone = sum(len(some) for some in row["lists"]), row["seconds_of_the_others_by_forecast"]
+    names = ("alone_seconds", "together_seconds", "faster_by", "less_processor_time_by")
+    others = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in alone.items())
+    return "\n\n".join(
+        [
+            "## Fits of a study in one pass",
+            f"`codelayer study digits`: the {count} fits that go together, in {len(row['lists'])} passes, one thread, "
+            f"{result['rounds']} rounds in turns. All seeds of what stays alone, by forecast: {others}.",
+            table(
+                ["seconds, one by one", "seconds, together", "faster by", "less processor time by"],
+                [[_ratio(row[name]) for name in names]],
+            ),
+            about(result),
+        ]
+    )
+
+
 def step_peak() -> str:
     """The share of the matrix product's peak that a step reaches."""
     result = load("step_peak")
@@ -45,6 +68,8 @@ def step_peak() -> str:
         [
             str(row["batch"]),
             _ratio(row["step_ms"], 1),
+            _ratio(row["share_of_peak"]),
+            f"{row['best_step_of_best_peak']:.2f}",
             *[_ratio(row[name]) for name in names],
             _ratio(row["adam_ms"], 1),
         ]
@@ -66,4 +91,4 @@ def step_peak() -> str:
 
 def sections() -> list[str]:
     """The sections that have results."""
-    return [part for part in (fit_many(), step_peak()) if part]
+    return [part for part in (fit_many(), study_fits(), step_peak()) if part]
