@@ -5,39 +5,25 @@ Every figure of the documents comes from here. A test holds the committed page a
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+import tables_learning
+import tables_pays
+import tables_sparse
+import tables_speed
+import tables_wide
+from rendering import about, load, ratio, table
+
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "figures.md"
+TOPICS = (tables_pays, tables_learning, tables_sparse, tables_wide, tables_speed)
 HEAD = """# Figures
 
 Measured by the scripts in `benchmarks/`, on the machine each table names; written by `benchmarks/tables.py` from the
 committed files in `benchmarks/results/`. Speed is given as ratios of contestants that took turns in one run, with the
 lowest and highest of the rounds in brackets. Scores carry 95 % intervals.
 """
-
-
-def load(name: str) -> dict[str, Any] | None:
-    """One result file, or None when that benchmark has not been run."""
-    path = HERE / "results" / f"{name}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-
-
-def about(result: dict[str, Any]) -> str:
-    """The machine in one line."""
-    one = result["machine"]
-    versions = ", ".join(f"{name} {version}" for name, version in one["versions"].items())
-    load_average = one.get("load_average_at_start")
-    busy = f"; load average {load_average[0]:.1f} when it was written" if load_average else ""
-    return f"*{one['processor']}, {one['cores']} cores, {one['memory_gib']} GiB; {versions}; {one['date']}{busy}.*"
-
-
-def table(columns: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    lines = ["| " + " | ".join(columns) + " |", "| " + " | ".join("---" for _ in columns) + " |"]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
 def labels_saved(data: str) -> str:
@@ -87,10 +73,6 @@ def _interval(row: dict[str, Any]) -> str:
     return f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
 
 
-def _ratio(one: dict[str, float], digits: int = 2) -> str:
-    return f"{one['median']:.{digits}f} [{one['low']:.{digits}f}, {one['high']:.{digits}f}]"
-
-
 def training_speed() -> str:
     """The training loop beside a bare one and peers."""
     result = load("training_speed")
@@ -100,9 +82,9 @@ def training_speed() -> str:
         [
             r["data"],
             r["loop"],
-            _ratio(r["seconds_per_epoch"], 3),
-            _ratio(r["speed_of_bare"]),
-            _ratio(r["codelayer_is_faster_by"]),
+            ratio(r["seconds_per_epoch"], 3),
+            ratio(r["speed_of_bare"]),
+            ratio(r["codelayer_is_faster_by"]),
         ]
         for r in result["rows"]
     ]
@@ -123,7 +105,7 @@ def encode_speed() -> str:
     if result is None:
         return ""
     one = result["rows"][0]
-    row = [_ratio(one["seconds"], 1), _ratio(one["share_of_bare"]), _ratio(one["extra_memory_mb"], 0)]
+    row = [ratio(one["seconds"], 1), ratio(one["share_of_bare"]), ratio(one["extra_memory_mb"], 0)]
     return "\n\n".join(
         [
             "## Encoding a million rows",
@@ -139,7 +121,7 @@ def startup() -> str:
     result = load("startup")
     if result is None:
         return ""
-    rows = [[f"`{row['run']}`", _ratio(row["seconds"])] for row in result["rows"]]
+    rows = [[f"`{row['run']}`", ratio(row["seconds"])] for row in result["rows"]]
     return "\n\n".join(
         [
             "## Start",
@@ -209,6 +191,7 @@ def page() -> str:
         startup(),
         hinton(),
         recipe_weights(),
+        *(part for one in TOPICS for part in one.sections()),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

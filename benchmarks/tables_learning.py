@@ -6,12 +6,12 @@ it and every "more" or "less" is computed from them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rendering import about, load, shown, table
 from scipy.stats import t as student
 
 HERE = Path(__file__).parent
@@ -25,36 +25,6 @@ def mean_interval(values: Sequence[float]) -> Span:
     mean, n = float(np.mean(values)), len(values)
     half = float(student.ppf(0.975, n - 1) * np.std(values, ddof=1) / n**0.5) if n > 1 else 0.0
     return mean, mean - half, mean + half
-
-
-def load(name: str) -> dict[str, Any] | None:
-    """One result file, or None when that benchmark has not been run."""
-    path = HERE / "results" / f"{name}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-
-
-def about(result: dict[str, Any]) -> str:
-    """The machine and the time in one line."""
-    one = result["machine"]
-    versions = ", ".join(f"{name} {version}" for name, version in one["versions"].items())
-    load_average = one.get("load_average_at_start")
-    busy = f"; load average {load_average[0]:.1f} when it was written" if load_average else ""
-    return (
-        f"*{result['seeds']} seeds, {result['seconds'] / 60:.0f} minutes on one busy core; {one['processor']}, "
-        f"{one['cores']} cores; {versions}; {one['date']}{busy}.*"
-    )
-
-
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = ["| " + " | ".join(columns) + " |", "| " + " | ".join("---" for _ in columns) + " |"]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
-
-
-def shown(span: Sequence[float], digits: int = 3, sign: bool = False) -> str:
-    """value [low, high]."""
-    style = f"{'+' if sign else ''}.{digits}f"
-    return f"{span[0]:{style}} [{span[1]:{style}}, {span[2]:{style}}]"
 
 
 def tally(spans: Sequence[Sequence[float]], better: str = "better", worse: str = "worse") -> str:

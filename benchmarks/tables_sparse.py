@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tables import _ratio, about, load, table
+from rendering import about, load, ratio, table
 
 
 def sections() -> list[str]:
@@ -40,7 +40,7 @@ def topk_step() -> str:
     if result is None:
         return ""
     rows = [
-        [one["size"], _ratio(one["sparse_ms"], 0), _ratio(one["dense_ms"], 0), _ratio(one["sparse_is_faster_by"])]
+        [one["size"], ratio(one["sparse_ms"], 0), ratio(one["dense_ms"], 0), ratio(one["sparse_is_faster_by"])]
         for one in result["rows"]
     ]
     return "\n\n".join(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tables import _ratio, about, load, table
+from rendering import about, load, ratio, table
 
 
 def fit_many() -> str:
@@ -12,7 +12,7 @@ def fit_many() -> str:
         return ""
     columns = ["eight fits", "seconds, one by one", "seconds, in one pass", "faster by", "less processor time by"]
     rows = [
-        [row["fits"], *[_ratio(row[name]) for name in ("alone", "together", "faster_by", "less_processor_time_by")]]
+        [row["fits"], *[ratio(row[name]) for name in ("alone", "together", "faster_by", "less_processor_time_by")]]
         for row in result["rows"]
     ]
     made = f"Digits, `mlp(depth=2)`, code of 32, 20 epochs, one thread, {result['rounds']} rounds, the ways in turns. "
@@ -42,7 +42,7 @@ def study_fits() -> str:
             f"{result['rounds']} rounds in turns. All seeds of what stays alone, by forecast: {others}.",
             table(
                 ["seconds, one by one", "seconds, together", "faster by", "less processor time by"],
-                [[_ratio(row[name]) for name in names]],
+                [[ratio(row[name]) for name in names]],
             ),
             about(result),
         ]
@@ -67,11 +67,11 @@ def step_peak() -> str:
     rows = [
         [
             str(row["batch"]),
-            _ratio(row["step_ms"], 1),
-            _ratio(row["share_of_peak"]),
+            ratio(row["step_ms"], 1),
+            ratio(row["share_of_peak"]),
             f"{row['best_step_of_best_peak']:.2f}",
-            *[_ratio(row[name]) for name in names],
-            _ratio(row["adam_ms"], 1),
+            *[ratio(row[name]) for name in names],
+            ratio(row["adam_ms"], 1),
         ]
         for row in result["rows"]
     ]

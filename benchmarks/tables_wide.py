@@ -2,38 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
 import numpy as np
-
-HERE = Path(__file__).parent
-
-
-def load(name: str) -> dict[str, Any] | None:
-    """One result file, or None when that benchmark has not been run."""
-    path = HERE / "results" / f"{name}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-
-
-def about(result: dict[str, Any]) -> str:
-    """The machine in one line."""
-    one = result["machine"]
-    versions = ", ".join(f"{name} {version}" for name, version in one["versions"].items())
-    load_average = one.get("load_average_at_start")
-    busy = f"; load average {load_average[0]:.1f} when it was written" if load_average else ""
-    return f"*{one['processor']}, {one['cores']} cores, {one['memory_gib']} GiB; {versions}; {one['date']}{busy}.*"
-
-
-def table(columns: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    lines = ["| " + " | ".join(columns) + " |", "| " + " | ".join("---" for _ in columns) + " |"]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
-
-
-def _ratio(one: dict[str, float], digits: int = 1) -> str:
-    return f"{one['median']:.{digits}f} [{one['low']:.{digits}f}, {one['high']:.{digits}f}]"
+from rendering import about, load, ratio, table
 
 
 def _seeds(values: list[float], digits: int = 0) -> str:
@@ -112,13 +82,13 @@ def sparse_coding_speed() -> str:
     for row in result["rows"]:
         if "feature_sign" in row:
             for name in ("feature_sign", "fista"):
-                cells = [_ratio(row[name]["rows_per_second"], 0), _ratio(row[f"{name}_over_lasso_lars"])]
-                cells += [_ratio(row[f"{name}_over_lasso_cd"]), f"{row[name]['gap']:.1e}"]
+                cells = [ratio(row[name]["rows_per_second"], 0), ratio(row[f"{name}_over_lasso_lars"], 1)]
+                cells += [ratio(row[f"{name}_over_lasso_cd"], 1), f"{row[name]['gap']:.1e}"]
                 rows.append([row["problem"], name, *cells])
     psd = next(row for row in result["rows"] if "encoder_over_fista" in row)
     value, accuracy = psd["mean_objective"], psd["probe_accuracy"]
     said = (
-        f"PSD's encoder on digits makes {_ratio(psd['encoder_over_fista'], 0)} times as many codes per second as FISTA "
+        f"PSD's encoder on digits makes {ratio(psd['encoder_over_fista'], 0)} times as many codes per second as FISTA "
         f"on its own dictionary. Mean objective: encoder {value['encoder']:.3f}, FISTA {value['fista']:.3f}, all zeros "
         f"{value['zeros']:.3f}; linear probe: {accuracy['encoder']:.3f} and {accuracy['fista']:.3f}, raw features "
         f"{accuracy['raw']:.3f}."
@@ -142,12 +112,12 @@ def contractive_speed() -> str:
     if result is None:
         return ""
     rows = [
-        [row["step"], f"{1000 * row['seconds']['median']:.0f}", _ratio(row["times_plain"], 2)]
+        [row["step"], f"{1000 * row['seconds']['median']:.0f}", ratio(row["times_plain"], 2)]
         for row in result["rows"]
         if "times_plain" in row
     ]
     closed = next(row for row in result["rows"] if "times_as_fast" in row)
-    said = f"The closed form is {_ratio(closed['times_as_fast'], 0)} times as fast as Jacobians, per sample."
+    said = f"The closed form is {ratio(closed['times_as_fast'], 0)} times as fast as Jacobians, per sample."
     return "\n\n".join(
         [
             "## The contractive penalty",
