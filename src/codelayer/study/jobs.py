@@ -24,6 +24,7 @@ from ..data.schema import Schema
 from ..errors import DataError
 from ..learn.autoencoder import Autoencoder
 from ..learn.baselines import RawFeatures
+from ..learn.diverged import Diverged
 from ..learn.many import fit_noting
 from ..learn.saved import load
 from ..measure.curves import Curve, label_curve
@@ -73,6 +74,7 @@ def fit_code(task: Task, train_x: Any, groups: np.ndarray | None = None) -> dict
     """Fit one coder and save it; {"seconds", "warnings"}. A fit that was stopped continues from its checkpoint.
 
     groups  of the rows, for slowness()
+    One that diverges is not saved: "diverged" then holds the sentence that says where.
     """
     torch.set_num_threads(1)
     if (task.place / bundle.ABOUT).exists():
@@ -82,10 +84,13 @@ def fit_code(task: Task, train_x: Any, groups: np.ndarray | None = None) -> dict
     started = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        if isinstance(coder, Autoencoder):
-            coder.set_params(run=task.run).fit(train_x, groups=groups)
-        else:
-            coder.fit(train_x)
+        try:
+            if isinstance(coder, Autoencoder):
+                coder.set_params(run=task.run).fit(train_x, groups=groups)
+            else:
+                coder.fit(train_x)
+        except Diverged as end:
+            return {"seconds": time.perf_counter() - started, "warnings": [], "diverged": str(end).splitlines()[0]}
     told = sorted({str(one.message) for one in caught if issubclass(one.category, UserWarning)})
     # a resumed fit knows only its last stretch: the record sums training time over all of them
     seconds = max(time.perf_counter() - started, float(getattr(coder, "train_seconds_", 0.0)))
@@ -100,7 +105,10 @@ def fit_codes(tasks: Sequence[Task], train_x: Any, groups: Any = None) -> list[d
     torch.set_num_threads(1)
     coders = [task.rival.build(task.random_state) for task in tasks]
     started = time.perf_counter()
-    noted = fit_noting(coders, train_x)
+    try:
+        noted = fit_noting(coders, train_x)
+    except Diverged:  # one of them: the others are not to lose their fits by it
+        return [fit_code(task, train_x, groups) for task in tasks]
     seconds = (time.perf_counter() - started) / len(tasks)
     found = [{"seconds": seconds, "warnings": sorted(set(told))} for told in noted]
     for task, coder, facts in zip(tasks, coders, found, strict=True):

@@ -100,14 +100,20 @@ class Race:
             for some in lists
             if not self._late(some[0].rival, limit)
         )
+        diverged: dict[str, str] = {}
         for some, facts_of in found:
             for rival, facts in zip((task.rival for task in some), facts_of, strict=True):
                 self.seconds[rival.name] = self.seconds.get(rival.name, 0.0) + facts["seconds"] / self.fits_of(rival)
                 self.told[rival.name] = sorted({*self.told.get(rival.name, []), *facts["warnings"]})
+                if "diverged" in facts:
+                    diverged[rival.name] = facts["diverged"]
                 progress.update(progress.done + 1, rival.title)
         done = {rival.name for rival in self.rivals if rival.role != "code" or self._complete(rival)}
         late = [rival for rival in self.rivals if rival.name not in done]
-        self.dropped += [(rival.title, "the time limit was reached before it was fitted") for rival in late]
+        for rival in late:
+            self.dropped.append(
+                (rival.title, diverged.get(rival.name, "the time limit was reached before it was fitted"))
+            )
         self.rivals = [rival for rival in self.rivals if rival.name in done]
         if self.parts.task is not None:
             self.chosen_on = self._score("choose", progress)
