@@ -65,7 +65,8 @@ def denoising() -> list[str]:
         "## Denoising: does it clean?",
         "PSNR in dB on held-out pictures, higher is cleaner. Components, wavelet, threshold and net are chosen on a "
         "validation part; photographs are never on both sides. Crops: median and wavelets see the whole piece, patch "
-        "methods clean every patch and average.",
+        "methods clean every patch and average. Seeds share most photographs, so for new photographs intervals are too "
+        "narrow.",
     ]
     for data in dict.fromkeys(data for data, _ in values):
         noises = [noise for other, noise in values if other == data]
@@ -133,7 +134,7 @@ def overcomplete() -> list[str]:
         "## Wide codes: regularised or not",
         "Codes of twice as many units as features, one layer. Balanced accuracy of the linear probe on held-out rows "
         "by labels per class, and the area under that curve. The control is the same sentence and net without its "
-        "regulariser.",
+        "regulariser; that of topk and psd is a linear code, so part of their difference is that theirs is not.",
     ]
     for data in dict.fromkeys(row["data"] for row in result["rows"]):
         own = [row for row in result["rows"] if row["data"] == data]
@@ -142,7 +143,10 @@ def overcomplete() -> list[str]:
         for row in own:
             differences = row["differences"]
             other = [shown(differences[k], 3, True) if k in differences else "" for k in ("control", "raw", "pca")]
-            other = other if row["sentence"] not in ("raw features",) else ["", "", other[2]]
+            other = [
+                "" if row["sentence"].startswith(mark) else one
+                for one, mark in zip(other, ("raw", "raw", "PCA"), strict=True)
+            ]
             name = row["sentence"] if row["sentence"].startswith(("raw", "PCA")) else f"`{row['sentence']}`"
             cells.append(
                 [name, *(f"{row['bands'][c][0]:.3f}" for c in counts), shown(row["area"]), *other, f"{row['dead']:.0%}"]
@@ -190,7 +194,7 @@ def overcomplete_page() -> list[str]:
         "the best regularised code of each set, its control, raw features and PCA.",
         "![Label curves of wide codes](pictures/overcomplete.svg)",
         said[0],
-        "Area minus that of the control:",
+        "Area minus that of the control (of topk and psd a linear code):",
         "\n".join(said[1:]),
     ]
 
