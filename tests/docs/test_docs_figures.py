@@ -1,0 +1,36 @@
+"""docs/figures.md and docs/learning.md are what the scripts in benchmarks/ make of the committed results."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Imports a script of benchmarks/ as it is run: with its folder on the path."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    before = set(sys.modules)
+    yield importlib.import_module
+    for name in set(sys.modules) - before:
+        if str(ROOT / "benchmarks") in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+@pytest.mark.parametrize(("page", "name"), [("figures.md", "tables"), ("learning.md", "tables_learning")])
+def test_a_page_of_figures_is_made_from_the_committed_results(page, name, script):
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    assert script(name).page() == text, f"run: python benchmarks/{name}.py"
+
+
+def test_an_interval_of_seeds_is_students(script):
+    mean, low, high = script("tables_learning").mean_interval([1.0, 2.0, 3.0, 4.0, 5.0])
+    assert mean == 3.0
+    # t(0.975, 4) = 2.7764, deviation sqrt(2.5), five values
+    assert abs(high - mean - 2.7764451 * 2.5**0.5 / 5**0.5) < 1e-6
+    assert abs(mean - low - (high - mean)) < 1e-12
