@@ -16,7 +16,7 @@ from typing import Any
 
 from codelayer import RECIPES, Autoencoder, commands
 from codelayer.measure import FAMILIES, METRICS
-from codelayer.registry import PARTS
+from codelayer.registry import PARTS, spell
 
 PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 BARE = (inspect.Parameter.empty, None, False, ())
@@ -47,7 +47,9 @@ def signature(cls: Any) -> str:
     options = []
     for i, field in enumerate(dataclasses.fields(cls)):
         many = i == 0 and str(field.type).startswith("tuple")
-        options.append("..." if many else f"{field.name}={field.default!r}")
+        made = field.default_factory is not dataclasses.MISSING
+        default = spell([field.default_factory()]) if made else repr(field.default)
+        options.append("..." if many else f"{field.name}={default}")
     return f"{cls.name}({', '.join(options)})"
 
 
