@@ -116,6 +116,7 @@ def denoising_page() -> list[str]:
         '`Autoencoder(128, "noise(0.1)", net="mlp(256)")` learns to undo noise. How clean are pictures it never saw, '
         "beside what does not need a net?",
         "![Digits with Gaussian noise, and what each method makes of them](pictures/denoising_digits_gaussian.png)",
+        "![Digits with salt and pepper, and what each method makes of them](pictures/denoising_digits_salt.png)",
         *said,
         "A picture from the held-out part, cleaned patch by patch:",
         "![A held-out photograph, noisy and cleaned](pictures/denoising_crop.png)",
