@@ -48,7 +48,7 @@ def fits(chosen: tuple[str, ...]) -> bool:
         return False
     if "revive" in chosen and not (bottlenecks and set(bottlenecks) <= TURNED_OFF):
         return False
-    if "revive" in chosen and {"bernoulli", "columns", "sampled"} & set(chosen):
+    if "revive" in chosen and {"bernoulli", "normal", "columns", "sampled"} & set(chosen):
         return False
     if "sampled" in chosen and {"views", "nested"} & set(chosen):
         return False
@@ -89,7 +89,8 @@ def check_trains_and_round_trips(chosen: tuple[str, ...]) -> None:
     assert parse_objective(objective.text) == objective
     assert parse_objective(objective.text).text == objective.text
     assert [one.name for one in objective.terms] == [one.name for one in sorted(objective.terms, key=_slot)]
-    course = losses(text)
+    # the draws of a variational code hide it from the other view for longer
+    course = losses(text, 30 if {"gaussian", "views"} <= set(chosen) else 5)
     assert all(np.isfinite(course)) and course[-1] < course[0], course
 
 

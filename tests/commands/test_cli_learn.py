@@ -40,7 +40,7 @@ def test_dead_units_come_with_a_remedy_and_a_wide_code_with_a_note(tmp_path, cap
     words = ["learn", "iris", "--net", "mlp(8)", "--epochs", "1"]
     assert main([*words, "--code-size", "30", "--objective", "topk(1)", "--out", str(tmp_path / "a")]) == 0
     out = capsys.readouterr().out
-    assert "of the 30 units; ask for more units at a time" in out and "UserWarning" not in out
+    assert "of the 30 units; add transposed(), or ask for more units at a time" in out and "UserWarning" not in out
     assert main([*words, "--code-size", "30", "--out", str(tmp_path / "b")]) == 0
     assert "note: code_size=30 is more than the 4 encoded features" in capsys.readouterr().out
 
