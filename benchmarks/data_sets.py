@@ -103,7 +103,7 @@ def _dry_bean() -> Data:
 
 
 def _electricity() -> Data:
-    return load_data(str(folder() / "tab_electricity.parquet"), label="class", drop=["date"])
+    return load_data(str(folder() / "tab_electricity.parquet"), label="class", time="date")
 
 
 def _bank() -> Data:

@@ -101,3 +101,46 @@ def _ticks(places: list[float], log_x: bool) -> list[float]:
         return [m * 10.0**k for k in range(first, last + 1) for m in leads if places[0] <= m * 10.0**k <= places[-1]]
     step = _step(places[-1] - places[0])
     return [k * step for k in range(math.ceil(places[0] / step), math.floor(places[-1] / step) + 1)]
+
+
+def differences(name: str, rows: Sequence[tuple[str, Sequence[Sequence[float]]]], columns: Sequence[str]) -> Path:
+    """docs/pictures/NAME.svg: a dot with its interval for every row and column, around 0.
+
+    rows  (label, one (value, low, high) per column)
+    """
+    ends = [0.0, *(side for _, spans in rows for span in spans for side in span)]
+    x0, x1 = min(ends), max(ends)
+    left, across, line = 190, 190, 22
+    width, height = left + (across + 20) * len(columns), 54 + line * len(rows)
+    out = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        'font-family="sans-serif" font-size="11" fill="#14181c">',
+        f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
+    ]
+    step = _step(x1 - x0)
+    for j, title in enumerate(columns):
+        start = left + (across + 20) * j
+
+        def at(x: float, start: int = start) -> float:
+            return start + across * (x - x0) / (x1 - x0)
+
+        out.append(f'<text x="{start}" y="16" font-weight="bold">{escape(title)}</text>')
+        for k in range(math.ceil(x0 / step), math.floor(x1 / step) + 1):
+            colour = "#14181c" if k == 0 else "#e2e6ea"
+            out.append(f'<path d="M{at(k * step):.1f} 24V{height - 22}" stroke="{colour}"/>')
+            out.append(
+                f'<text x="{at(k * step):.1f}" y="{height - 8}" text-anchor="middle">{k * step:+g}</text>'.replace(
+                    ">+0<", ">0<"
+                )
+            )
+        for i, (_, spans) in enumerate(rows):
+            value, low, high = spans[j]
+            y = 36 + line * i
+            colour = COLOURS[2] if low > 0 else COLOURS[1] if high < 0 else "#6b737b"
+            out.append(f'<path d="M{at(low):.1f} {y}H{at(high):.1f}" stroke="{colour}" stroke-width="2"/>')
+            out.append(f'<circle cx="{at(value):.1f}" cy="{y}" r="4" fill="{colour}"/>')
+    for i, (label, _) in enumerate(rows):
+        out.append(f'<text x="{left - 12}" y="{40 + line * i}" text-anchor="end">{escape(label)}</text>')
+    path = PICTURES / f"{name}.svg"
+    path.write_text("\n".join([*out, "</svg>"]) + "\n", encoding="utf-8")
+    return path

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from rendering import about, load, shown, table
 from scipy.stats import t as student
+from tables_pays import pays_page
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "learning.md"
@@ -310,11 +311,11 @@ def page() -> str:
     """docs/learning.md."""
     head = [
         "# What learning is worth",
-        "Three claims of the textbooks, tested on held-out rows with 95 % intervals over seeds. Written by "
+        "A question and three claims of the textbooks, tested on held-out rows with 95 % intervals. Written by "
         "`benchmarks/tables_learning.py` from committed results; all tables, settings and machines are in "
         "[figures.md](figures.md).",
     ]
-    return "\n\n".join([*head, *denoising_page(), *overcomplete_page(), *deep_page()]) + "\n"
+    return "\n\n".join([*head, *pays_page(), *denoising_page(), *overcomplete_page(), *deep_page()]) + "\n"
 
 
 if __name__ == "__main__":
