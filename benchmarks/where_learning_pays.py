@@ -32,7 +32,7 @@ from codelayer.study.parts import make_parts
 from codelayer.study.race import Race
 from codelayer.study.rivals import default_code_size, line_up
 
-DRAWS, FEWEST = 25, 5
+DRAWS, FEWEST, MOST = 25, 5, 100
 SEEDS = dict.fromkeys(KINDS, 5) | dict.fromkeys(("usps", "mnist", "traffic", "spoken"), 3)
 EXTRA = ("variational", "psd")
 VIEWS_OF_TABLES = "views(swap(0.6)) + contrast(1)"
@@ -54,7 +54,7 @@ def race_on(name: str, state: Path) -> dict[str, Any]:
     """All rivals on one data set."""
     data = halved(data_set(name))
     parts = make_parts(data, None, "class", 0)
-    parts.counts = tuple(count for count in parts.counts if count >= FEWEST)
+    parts.counts = tuple(count for count in parts.counts if FEWEST <= count <= MOST)
     schema = Schema.fit(parts.rows("train"))
     width = default_code_size(schema.features)
     extra = EXTRA if schema.kind == "image" else (*EXTRA, VIEWS_OF_TABLES)
