@@ -120,8 +120,8 @@ def learn(
 
     data: what study reads; labels are looked at by labels() alone
     out: folder of the run; when it is finished, the folder is the bundle
-    objective: a recipe (undercomplete, sparse, k_sparse, denoising, contractive, deep; for pictures invariant,
-        invariant_mild) or a sentence such as "mask(0.3) + relu() + l1(0.001)"
+    objective: a recipe (undercomplete, deep, sparse, k_sparse, denoising, contractive, variational, psd; for pictures
+        invariant, invariant_mild) or a sentence such as "mask(0.3) + relu() + l1(0.001)"
     net: the layers, such as "mlp(512, 256)" or "conv(32, 64)"; "auto" follows the recipe and the data
     code_size: numbers per row of the code
     epochs: passes over the rows, or "auto": about 3000 steps, within 20 to 200 passes
@@ -215,7 +215,7 @@ def reconstruct(bundle: str, data: str, *, out: str, errors: str | None = None) 
     """Clean rows or pictures, and tell each one's error.
 
     Every row is coded and rebuilt, and compared with what came in. A denoising code takes noise away; a row with a
-    large error is unlike those that were learned from.
+    large error is unlike those that were learned from. A code without a decoder is rebuilt by a linear map (ridge).
 
     bundle: what learn or study saved
     data: a file, folder or name of the kind the bundle was learned on

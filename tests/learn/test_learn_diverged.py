@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -186,3 +188,11 @@ def test_a_penalty_that_does_nothing_is_told_once_with_a_remedy(monkeypatch):
         warnings.warn("another", stacklevel=1)
         Autoencoder(2, "views(noise(0.1)) + variance(1) + squared()", "mlp()", epochs=1, random_state=0).fit(X * 1e3)
     assert not any("variance() was 0" in str(one.message) for one in told)
+
+
+def test_a_training_that_went_astray_without_diverging_is_told():
+    with pytest.warns(UserWarning, match="times the error of their mean: the training went astray; choose a smaller"):
+        coder(learning_rate=1e3, validation=0).fit(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Autoencoder(3, "squared()", "mlp(8)", epochs=5, random_state=0).fit(X)

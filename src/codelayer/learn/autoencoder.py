@@ -29,7 +29,7 @@ from ..registry import spell
 from .checkpoint import Position, array
 from .coder import fingerprint
 from .dead import dead_units, unit_problems
-from .diverged import Diverged, keep_last_good
+from .diverged import Diverged, astray, keep_last_good
 from .doctor import examine
 from .loop import Epoch, train
 from .memory import check_memory
@@ -281,7 +281,11 @@ class Autoencoder(Sampling):
             "collapsed_units": len(collapsed),
             "history": self.history_,
         }
-        for problem in unit_problems(self.model_.objective, self.code_size, self.dead_units_, collapsed):
+        problems = unit_problems(self.model_.objective, self.code_size, self.dead_units_, collapsed)
+        if self.history_ and self.model_.net.decoder is not None:
+            few = slice(0, 256)
+            problems += astray(encoded[few].reshape(len(encoded[few]), -1), self._decode_block(codes[few]))
+        for problem in problems:
             warnings.warn(problem, stacklevel=4)
 
     # --- options ------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from .coder import Coder
 
 LAST_GOOD = "last_good.zip"
 REMEDY = "choose a smaller learning_rate or weight"
+FAR = 10.0  # times the error of the mean row, which a code that learned nothing has
 
 
 class Diverged(SentenceError):
@@ -82,3 +83,18 @@ def finite_weights(model: nn.Module) -> dict[str, Tensor]:
     if reads_every_step(next(model.parameters()).device) or not is_finite(model):
         return {}
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def astray(rows: np.ndarray, rebuilt: np.ndarray) -> list[str]:
+    """A sentence when a training that stayed finite went nowhere: rows are rebuilt far worse than by their mean.
+
+    rows, rebuilt  (n, features), encoded
+    """
+    if len(rows) < 2 or not np.isfinite(rebuilt).all():  # what is not finite is told by Diverged
+        return []
+    error = float(np.square(rows - rebuilt.reshape(rows.shape), dtype=np.float64).mean())
+    spread = float(np.square(rows - rows.mean(0)).mean())
+    if error <= FAR * max(spread, 1e-12):
+        return []
+    times = error / spread if spread > 0 else math.inf
+    return [f"rows are rebuilt with {times:.3g} times the error of their mean: the training went astray; {REMEDY}"]

@@ -105,14 +105,14 @@ def decode_file(coder: Coder, codes: str, out: str | Path) -> Written:
     return Written(file.rows, [], skipped, write_skipped(out, skipped))
 
 
-def checked_kind(out: str | Path, kinds: Sequence[str], source: str, why: str = "") -> str:
+def checked_kind(out: str | Path, kinds: Sequence[str], source: str, why: str = "", also: str = "") -> str:
     """The suffix of an output, before anything is read.
 
     errors  DataError: not one of `kinds`, or the output is the very file that is read
     """
     out = Path(out)
     if out.suffix.lower() not in kinds:
-        raise DataError(f"{out} cannot be written{why}", f"give a name that ends in {' or '.join(kinds)}")
+        raise DataError(f"{out} cannot be written{why}", f"give a name that ends in {' or '.join(kinds)}{also}")
     if out.exists() and Path(source).exists() and out.samefile(source):
         raise DataError(f"{out} is the very file that is read", "give another name")
     return out.suffix.lower()

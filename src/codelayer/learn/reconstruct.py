@@ -105,7 +105,8 @@ def _sink(coder: Coder, source: str, out: Path) -> Generator[_Sink]:
         return
     is_table = coder.schema_.kind == "table"
     why = ": this bundle was learned on a table" if is_table else ""
-    checked_kind(out, TABLES if is_table else (".npy",), source, why)
+    also = ", or a folder for .png files" if coder.schema_.kind == "image" else ""
+    checked_kind(out, TABLES if is_table else (".npy",), source, why, also)
     with (TableFile if is_table else ArrayFile)(out) as file:
         yield _Table(file) if isinstance(file, TableFile) else _Array(file)
 

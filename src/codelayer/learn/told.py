@@ -31,8 +31,12 @@ def learned_lines(coder: Autoencoder, x: Any, out: str, epochs_seen: int) -> lis
     kept = coder.score(take(x, rows))
     dead = int(record["dead_units"])
     advice = f"; {remedy(coder.model_.objective)}" if dead else ""
+    if dead == coder.code_size:
+        advice = f": every row has the same code, which says nothing{advice}"
+    stopped = epochs < int(record["epochs"])
+    early = f" (of {record['epochs']}: held-out rows stopped improving)" if stopped and len(held) else ""
     return [
-        f"learned: {record['objective']} on {record['net']}, {epochs} epochs in {duration(record['seconds'])}",
+        f"learned: {record['objective']} on {record['net']}, {epochs} epochs{early} in {duration(record['seconds'])}",
         *(f"how:     {choice}" for choice in record["choices"]),
         f"keeps:   {number(kept)} of the variance of {len(rows):,} {'held-out ' if len(held) else ''}rows",
         f"dead:    {dead or 'none'} of the {coder.code_size} units{advice}",

@@ -274,7 +274,15 @@ def _fit_array(x: Any, scale: str) -> Schema:
         spread = np.array([high.max() - low.min() or 1.0])
     inside = bool(((low - center) / spread >= 0).all() and ((high - center) / spread <= 1).all())
     dtype = "uint8" if grey else "float32" if x.dtype == np.float32 else "float64"
-    return Schema(kind, tuple(x.shape[1:]), scale, center, spread, dtype, flat, inside)
+    notes = () if kind != "sequence" else (_in_time(x.shape),)
+    return Schema(kind, tuple(x.shape[1:]), scale, center, spread, dtype, flat, inside, notes=notes)
+
+
+def _in_time(shape: tuple[int, ...]) -> str:
+    return (
+        f"numbers of shape {shape} are read as courses of {shape[1]} times and {shape[2]} channels; "
+        "if they are pictures, give them an axis of channels: x[..., None]"
+    )
 
 
 def _array_kind(x: Any) -> tuple[str, bool]:
