@@ -35,7 +35,7 @@ KINDS = {
     "electricity": "table, 7 numbers, in time",
     "bank": "table, numbers and categories",
     "mushroom": "table, 22 categories",
-    "text": "CSR words, 2,000 columns",
+    "text": "CSR words, 500 columns",
 }
 PACKAGES = ("numpy", "scipy", "sklearn", "pandas", "torch", "pyarrow")
 
@@ -118,7 +118,7 @@ def _text() -> Data:
     """Which package does a docstring come from?  Its own names are taken out."""
     texts, names = docstrings()
     hidden = re.compile("|".join([*PACKAGES, "np", "scikit", "pd", "pa"]), re.IGNORECASE)
-    words = TfidfVectorizer(max_features=2000, sublinear_tf=True, token_pattern=r"[a-z]{3,}", dtype=np.float32)
+    words = TfidfVectorizer(max_features=500, sublinear_tf=True, token_pattern=r"[a-z]{3,}", dtype=np.float32)
     return load_data(words.fit_transform([hidden.sub(" ", text) for text in texts]), label=np.asarray(names))
 
 
