@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .learn.baselines import KMeansFeatures, Pca, RandomProjection, RawFeatures
     from .learn.heads import Head, Headed
     from .learn.manifold import Isomap, Umap
+    from .learn.many import fit_many
     from .learn.saved import load
     from .learn.sparse_coding import Dictionary
     from .objective import RECIPES, Objective
@@ -47,6 +48,7 @@ _HOMES = {
     "Study": "study",
     "Table": "data.tables",
     "Umap": "learn.manifold",
+    "fit_many": "learn.many",
     "load": "learn.saved",
     "split": "data.splits",
 }
@@ -73,6 +75,7 @@ __all__ = [
     "Study",
     "Table",
     "Umap",
+    "fit_many",
     "load",
     "measure",
     "split",

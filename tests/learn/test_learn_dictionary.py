@@ -134,3 +134,13 @@ def test_sparse_rows_are_learned_from_a_batch_at_a_time(scale, monkeypatch):
         np.testing.assert_array_equal(thin.atoms_, whole.atoms_)
         np.testing.assert_array_equal(thin.transform(sparse.csr_array(x)), whole.transform(x))
     assert thin.score(sparse.csr_array(x)) > 0.8
+
+
+def test_a_dictionary_larger_than_memory_is_refused_before_anything_is_made():
+    with pytest.raises(SentenceError, match=r"code_size=10000000 with 6 .* takes at least .* GB, but .* are available"):
+        Dictionary(10**7).fit(np.random.default_rng(0).normal(size=(20, 6)))
+
+
+def test_a_dictionary_whose_units_are_never_on_is_told():
+    with pytest.warns(UserWarning, match=r"no unit is ever on: l1=1000000000.0 is larger"):
+        Dictionary(4, l1=1e9, epochs=1, random_state=0).fit(np.random.default_rng(0).normal(size=(20, 6)))

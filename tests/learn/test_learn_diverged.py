@@ -77,9 +77,7 @@ def test_the_last_good_state_is_a_bundle_that_loads_and_the_message_says_where(b
     run = tmp_path / "run"
     breaks(12)
     made = coder(run=run, validation=0.2)
-    with pytest.raises(
-        Diverged, match=r"\n  choose a smaller .*; the code before that step is kept in .*last_good.zip"
-    ):
+    with pytest.raises(Diverged, match=r"\n  choose a smaller .*; the last good code is kept in .*last_good.zip"):
         made.fit(X)
     kept = codelayer.load(run / "checkpoints" / "last_good.zip")
     np.testing.assert_array_equal(kept.transform(X), made.transform(X))
@@ -196,3 +194,11 @@ def test_a_training_that_went_astray_without_diverging_is_told():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Autoencoder(3, "squared()", "mlp(8)", epochs=5, random_state=0).fit(X)
+
+
+def test_the_last_good_code_has_a_finite_loss(tmp_path):
+    run = tmp_path / "run"
+    with np.errstate(all="ignore"), pytest.raises(Diverged, match=r"last_good.zip"):
+        Autoencoder(3, "squared()", epochs=6, learning_rate=1e9, validation=0, random_state=1, run=run).fit(X)
+    kept = codelayer.load(run / "checkpoints" / "last_good.zip")
+    assert np.square(kept.inverse_transform(kept.transform(X)) - X).mean() < 10 * X.var()

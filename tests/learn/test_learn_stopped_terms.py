@@ -20,6 +20,11 @@ SENTENCES = {
     "slowness": "slowness(1) + unit_norm()",
     "patches": "patches(0.5)",
     "contraction": "tanh() + contractive(0.1, hessian=0.5)",
+    "psd": "psd",
+    "sampled": "mask(0.3) + sampled(0.5)",
+    "thresholds": "jumprelu(0.1, 0.1) + l0(0.01) + nested(0.5)",
+    "transposed": "topk(2) + transposed() + revive()",
+    "salt": "salt(0.1) + huber(0.5)",
     "all at once": "views(swap(0.4)) + variance(25) + slowness(1) + labels(1) + contractive(0.01, hessian=0.1)",
 }
 

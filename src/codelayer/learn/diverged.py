@@ -3,10 +3,11 @@
 Reads  the terms of one step, or of one epoch.
 Gives  `Diverged`, which names the term and the step.
 
-On a CPU the loss is read at every step, which costs about a microsecond, and the weights are those before that step.
-Elsewhere reading it would make the device wait: there the sums of the epoch tell, and the weights of the last finite
-epoch are kept. No checkpoint is written whose weights are not finite. Of a run with a folder the coder before that
-step is left there as a bundle, RUN/checkpoints/last_good.zip.
+On a CPU the loss is read at every step, which costs about a microsecond; elsewhere reading it would make the device
+wait, and the sums of the epoch tell. The weights that gave that loss are not kept, though they be finite: the coder
+goes back to those of the last epoch whose losses were all finite (or, of these, to the best on held-out rows), at worst
+to the first weights. No checkpoint is written whose weights are not finite. Of a run with a folder that coder is left
+there as a bundle, RUN/checkpoints/last_good.zip.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def keep_last_good(coder: Coder, end: BaseException, checkpoint: Path | None) ->
     if path is None or not isinstance(end, Diverged) or not np.isfinite(coder.encode_samples(coder.golden_rows_)).all():
         return
     coder.save(path)
-    raise Diverged(str(end).splitlines()[0], f"{REMEDY}; the code before that step is kept in {path}") from None
+    raise Diverged(str(end).splitlines()[0], f"{REMEDY}; the last good code is kept in {path}") from None
 
 
 def is_finite(model: nn.Module) -> bool:
@@ -78,9 +79,8 @@ def is_finite(model: nn.Module) -> bool:
 
 
 def finite_weights(model: nn.Module) -> dict[str, Tensor]:
-    """A copy of the weights after a finite epoch; nothing where every step is read, and nothing for weights that are
-    not finite."""
-    if reads_every_step(next(model.parameters()).device) or not is_finite(model):
+    """A copy of the weights after an epoch of finite losses, or of the first; nothing if they are not finite."""
+    if not is_finite(model):
         return {}
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 

@@ -109,7 +109,7 @@ def train(
     steady        keep the learning rate as it is, without warm-up and cosine
     position      where the loop notes how far it is; given by a caller who wants its history and seconds
     errors        Diverged (a SentenceError) when a term is no longer finite, with its name and the step; the state
-                  before that step is in the checkpoint
+                  before that step is in the checkpoint, the model is that of the last epoch of finite losses
     """
     optimizer = Adam(model.parameters())
     position = Position() if position is None else position
@@ -146,11 +146,11 @@ def train(
             yield epoch
             if interrupts.asked:
                 raise KeyboardInterrupt
-    except (GeneratorExit, KeyboardInterrupt, Diverged):
-        if not is_finite(model):
-            model.load_state_dict(finite, strict=bool(finite))
-        elif checkpoint is not None:
+    except (GeneratorExit, KeyboardInterrupt, Diverged) as end:
+        if checkpoint is not None and is_finite(model):
             save_checkpoint(checkpoint, model, optimizer, position)
+        if not is_finite(model) or isinstance(end, Diverged):
+            model.load_state_dict(finite, strict=bool(finite))
         raise
     finally:
         if position.best_weights:

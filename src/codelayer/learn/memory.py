@@ -87,3 +87,17 @@ def check_memory(plan: Plan, objective: Objective, net: Any, batch: int, device:
     )
     smaller = "a smaller code_size or narrower net" if weights >= rows else "a smaller batch_size or code_size"
     raise SentenceError(problem, f"choose {smaller}, or free memory")
+
+
+def check_dictionary(code_size: int, features: int) -> None:
+    """Refuse a dictionary whose atoms, and what it remembers of all codes, cannot fit.
+
+    errors  SentenceError with the estimate and what is available
+    """
+    taken, available = NUMBER * code_size * (2 * features + 3 * code_size), available_bytes("cpu")
+    if available is not None and taken > available:
+        raise SentenceError(
+            f"code_size={code_size} with {features} encoded features takes at least {taken / 1e9:.3g} GB, "
+            f"but {available / 1e9:.3g} GB are available",
+            "choose a smaller code_size, or free memory",
+        )

@@ -136,7 +136,7 @@ def _places(found: np.ndarray, classes: list[Any]) -> np.ndarray:
     values = np.full(len(found), np.nan, np.float32)
     for row in np.flatnonzero(_given(found)):
         if found[row] not in place:
-            raise DataError(f"label {found[row]!r} is no class of the first pass", f"known: {str(classes)[:80]}")
+            raise DataError(f"label {str(found[row])!r} is no class of the first pass", f"known: {str(classes)[:80]}")
         values[row] = place[found[row]]
     return values
 

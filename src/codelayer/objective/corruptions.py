@@ -41,7 +41,7 @@ def _share(x: Tensor, share: float, stream: torch.Generator) -> Tensor:
 class Mask:
     """Put a share of the entries to 0: black, or the mean of a standardised column.
 
-    share     of entries, in (0, 1]
+    share     of entries, in (0, 1)
     emphasis  weight of the loss on the changed entries, the others have 1
     Source: Vincent et al. 2008, section 2.3.
     """
@@ -51,6 +51,8 @@ class Mask:
 
     def __post_init__(self) -> None:
         check_share("mask", "share", self.share)
+        if self.share == 1:
+            raise SentenceError("mask(1) hides every entry, so that nothing is left to learn from", "use mask(0.3)")
         check_positive("mask", "emphasis", self.emphasis)
 
     def corrupt(self, x: Tensor, context: Context) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,7 @@ Source: Mairal, Bach, Ponce and Sapiro 2010, algorithms 1 and 2, section 3.4 (mi
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +17,7 @@ from ... import bundle
 from ...data.schema import Schema
 from ...errors import BundleError, SentenceError
 from ..baselines import _Baseline
+from ..memory import check_dictionary
 from ..settings import seed_of
 from ..sources import Rows
 from .support import feature_sign
@@ -80,6 +82,9 @@ class Dictionary(_Baseline):
         self._start(served)
         for _ in range(self.epochs):
             self._pass(served)
+        sample = served.block(slice(0, min(served.length, 1000))).reshape(-1, self.schema_.features)
+        if not feature_sign((sample - self.mean_).astype(np.float64), self.atoms_.T.astype(np.float64), self.l1).any():
+            warnings.warn(f"no unit is ever on: l1={self.l1} is larger than every row's answer; lower l1", stacklevel=3)
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """One pass over rows X with the dictionary there is; the first call fixes schema, mean and first atoms."""
@@ -96,6 +101,7 @@ class Dictionary(_Baseline):
 
     def _start(self, rows: Rows) -> None:
         self._check()
+        check_dictionary(self.code_size, self.schema_.features)
         self._seed, self.steps_ = seed_of(self.random_state), 0
         total = sum(rows.block(some).reshape(-1, self.schema_.features).sum(0, np.float64) for some in rows.blocks())
         self.mean_ = (total / rows.length).astype(np.float32)

@@ -71,6 +71,8 @@ def problem(x: Any, dictionary: Any, l1: float, tolerance: float) -> Problem:
             f"rows of shape {x.shape} and a dictionary of shape {dictionary.shape} do not fit together",
             "rows are (n, features), the dictionary is (features, units)",
         )
+    if not np.isfinite(x.data if hasattr(x, "tocsr") else x).all() or not np.isfinite(dictionary).all():
+        raise DataError("rows or dictionary hold NaN or infinities", "leave those rows out, or fill them")
     if not 0 <= l1 < float("inf"):
         raise DataError(f"l1={l1} is not possible", "it is finite and at least 0")
     single = x.dtype == np.float32
