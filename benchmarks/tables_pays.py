@@ -114,17 +114,21 @@ def _areas(row: dict[str, Any], names: list[str]) -> list[str]:
     return [row["data"], *cells]
 
 
-def _earned(rows: list[dict[str, Any]]) -> str:
-    """Which recipes are, somewhere, as good as the best learned code."""
+def earned(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Sentence -> the data sets on which it is the best learned code, or as good within the interval."""
     names = sorted({name for row in rows for name in row["sentences"]})
-    told = []
-    for name in names:
-        found = [
+    return {
+        name: [
             row["data"]
             for row in rows
             if name in row["sentences"] and (name == row["best_learned"] or row["best_minus"][name][1] <= 0)
         ]
-        told.append(f"`{name}` {', '.join(found) or 'nowhere'}")
+        for name in names
+    }
+
+
+def _earned(rows: list[dict[str, Any]]) -> str:
+    told = [f"`{name}` {', '.join(found) or 'nowhere'}" for name, found in earned(rows).items()]
     return "As good as the best learned code within the interval: " + "; ".join(told) + "."
 
 

@@ -59,8 +59,9 @@ def study(
     code_size: numbers per row of every code; by default half the encoded columns, within 2 to 64
     objective: an objective of your own to race as well, for example "mask(0.3) + l1(0.001)"; may be given several times
     codes: a file of codes of your own to race as well, row for row; may be given several times
-    rivals: the built-in rivals to race, such as raw,pca,undercomplete; by default all but isomap and umap, which race
-        only when they are named (umap needs pip install codelayer[umap]); raw features always race
+    rivals: the built-in rivals to race, such as raw,pca,undercomplete; by default all but isomap, umap (needs
+        pip install codelayer[umap]), contractive, k_sparse, deep and invariant_mild, which race only when they are
+        named; raw features always race
     max_latency_ms: the winner may take at most this long for one row
     max_size_mb: the winner may be at most this large
     time_limit: minutes; what this leaves out is stated

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from codelayer import RECIPES
+from codelayer.study.rivals import OTHER_RECIPES, RECIPE_ORDER
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -34,3 +37,10 @@ def test_an_interval_of_seeds_is_students(script):
     # t(0.975, 4) = 2.7764, deviation sqrt(2.5), five values
     assert abs(high - mean - 2.7764451 * 2.5**0.5 / 5**0.5) < 1e-6
     assert abs(mean - low - (high - mean)) < 1e-12
+
+
+def test_the_default_rivals_are_the_recipes_that_earn_a_row(script):
+    rows = script("rendering").load("where_learning_pays")["rows"]
+    found = script("tables_pays").earned(rows)
+    assert set(RECIPE_ORDER) == {name for name, where in found.items() if where and name in RECIPES}
+    assert set(OTHER_RECIPES) == {name for name, where in found.items() if not where and name in RECIPES}

@@ -28,16 +28,9 @@ from ..learn.sources import Rows
 from ..objective import PICTURE_RECIPES, RECIPES, expand
 
 BASELINE_ORDER = ("raw", "pca", "random_projection", "kmeans")
-RECIPE_ORDER = (
-    "invariant",
-    "undercomplete",
-    "denoising",
-    "invariant_mild",
-    "sparse",
-    "contractive",
-    "k_sparse",
-    "deep",
-)
+# those that are as good as the best learned code on some data set of benchmarks/where_learning_pays.py
+RECIPE_ORDER = ("invariant", "undercomplete", "denoising", "sparse", "variational", "psd")
+OTHER_RECIPES = ("invariant_mild", "contractive", "k_sparse", "deep")
 CONTROLS = ("logistic", "forest")
 TITLES = {
     "raw": "raw features",
@@ -115,7 +108,10 @@ def line_up(
     task: str | None,
     wanted: tuple[str, ...] = (),
 ) -> list[Rival]:
-    """All rivals, in the order in which a time limit keeps them; manifold learners only where they are wanted."""
+    """All rivals, in the order in which a time limit keeps them.
+
+    Beyond RECIPE_ORDER recipes race only where they are wanted, and so do manifold learners.
+    """
     pictures = schema.kind == "image"
     rivals = [Rival("raw", "code", varies=False), Rival("pca", "code", code_size=code_size, varies=False)]
     rivals += [Rival(name, "code", code_size=code_size) for name in ("random_projection", "kmeans")]
@@ -131,7 +127,8 @@ def line_up(
     for text in objectives:
         name = _unique(text if text in RECIPES else expand(text), taken)
         rivals.append(Rival(name, "code", text, code_size))
-    recipes = [name for name in RECIPE_ORDER if pictures or name not in PICTURE_RECIPES]
+    recipes = [*RECIPE_ORDER, *(name for name in OTHER_RECIPES if name in wanted)]
+    recipes = [name for name in recipes if pictures or name not in PICTURE_RECIPES]
     rivals += [Rival(name, "code", name, code_size) for name in recipes if name not in taken]
     return rivals
 
@@ -141,7 +138,8 @@ def keep_named(rivals: list[Rival], wanted: tuple[str, ...], objectives: tuple[s
 
     errors  DataError for an unknown name; CodelayerError for umap where umap-learn is not installed
     """
-    known = [*dict.fromkeys([*(rival.name for rival in rivals), *MANIFOLDS])]
+    others = [name for name in OTHER_RECIPES if name not in PICTURE_RECIPES]
+    known = [*dict.fromkeys([*(rival.name for rival in rivals), *others, *MANIFOLDS])]
     if "umap" in wanted:
         check_umap()
     for name in wanted:
