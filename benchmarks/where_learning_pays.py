@@ -27,15 +27,15 @@ from codelayer.data.load import Data, load_data
 from codelayer.data.rows import rows_of
 from codelayer.data.schema import Schema
 from codelayer.measure.intervals import Interval, area_interval, curve_bands, paired_interval
+from codelayer.objective import PICTURE_RECIPES
 from codelayer.report import Progress
 from codelayer.study.parts import make_parts
 from codelayer.study.race import Race
-from codelayer.study.rivals import default_code_size, line_up
+from codelayer.study.rivals import OTHER_RECIPES, default_code_size, line_up
 
 DRAWS, FEWEST, MOST = 25, 5, 100
 SEEDS = dict.fromkeys(KINDS, 3) | dict.fromkeys(("digits", "dry_bean", "electricity"), 5)
-EXTRA = ("variational", "psd")
-VIEWS_OF_TABLES = "views(swap(0.6)) + contrast(1)"
+FOR_TABLES = tuple(name for name in OTHER_RECIPES if name not in PICTURE_RECIPES)
 AGAINST = ("raw", "pca", "kmeans", "forest")
 QUESTION = "Where does learning a code pay?"
 
@@ -57,8 +57,8 @@ def race_on(name: str, state: Path) -> dict[str, Any]:
     parts.counts = tuple(count for count in parts.counts if FEWEST <= count <= MOST)
     schema = Schema.fit(parts.rows("train"))
     width = default_code_size(schema.features)
-    extra = EXTRA if schema.kind == "image" else (*EXTRA, VIEWS_OF_TABLES)
-    rivals = [one for one in line_up(schema, width, extra, (), "class") if one.name != "random_projection"]
+    rivals = line_up(schema, width, (), (), "class", OTHER_RECIPES if schema.kind == "image" else FOR_TABLES)
+    rivals = [one for one in rivals if one.name != "random_projection"]
     state.mkdir(parents=True, exist_ok=True)
     seeds = SEEDS[name]
     race = Race(parts, rivals, state, seeds, -(-DRAWS // seeds), 0, 2)

@@ -60,7 +60,7 @@ def study(
     objective: an objective of your own to race as well, for example "mask(0.3) + l1(0.001)"; may be given several times
     codes: a file of codes of your own to race as well, row for row; may be given several times
     rivals: the built-in rivals to race, such as raw,pca,undercomplete; by default all but isomap, umap (needs
-        pip install codelayer[umap]), contractive, k_sparse, deep and invariant_mild, which race only when they are
+        pip install codelayer[umap]), k_sparse, deep and invariant_mild, which race only when they are
         named; raw features always race
     max_latency_ms: the winner may take at most this long for one row
     max_size_mb: the winner may be at most this large

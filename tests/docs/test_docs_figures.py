@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from codelayer import RECIPES
+from codelayer.objective import expand
 from codelayer.study.rivals import OTHER_RECIPES, RECIPE_ORDER
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,6 +42,8 @@ def test_an_interval_of_seeds_is_students(script):
 
 def test_the_default_rivals_are_the_recipes_that_earn_a_row(script):
     rows = script("rendering").load("where_learning_pays")["rows"]
-    found = script("tables_pays").earned(rows)
+    sentences = {expand(name): name for name in (*RECIPE_ORDER, *OTHER_RECIPES)}
+    earned = script("tables_pays").earned(rows)
+    found = {sentences.get(expand(name), name): where for name, where in earned.items()}
     assert set(RECIPE_ORDER) == {name for name, where in found.items() if where and name in RECIPES}
     assert set(OTHER_RECIPES) == {name for name, where in found.items() if not where and name in RECIPES}

@@ -20,6 +20,7 @@ RECIPES: dict[str, tuple[str, str]] = {
     "variational": ("gaussian() + prior(1.0)", "mlp(depth=2)"),
     "psd": (_PSD, "mlp()"),
     "psc": (_PSD, "mlp()"),
+    "scarf": ("views(swap(0.6)) + contrast(1.0)", "auto"),
     "invariant": ("views(affine(0.2), noise(0.1)) + invariance(25.0) + variance(25.0) + covariance(1.0)", "auto"),
     "invariant_mild": (
         "views(affine(0.1, rotation=5.0, shear=0.05), flip(0.5), brightness(0.2))"

@@ -73,7 +73,7 @@ class Study:
     code_size : units of every code, default half the encoded columns, within 2 to 64
     objectives, codes : the user's own sentences, and files of codes, as further rivals
     rivals : names of the built-in rivals to keep (raw always stays), default all but isomap, umap and the recipes
-        contractive, k_sparse, deep and invariant_mild, which race only when they are named
+        k_sparse, deep and invariant_mild, which race only when they are named
     max_latency_ms, max_size_mb : budgets for the winner, head included
     time_limit : minutes; what it drops is stated
     seed : of the split and everything else
