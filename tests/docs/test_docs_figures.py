@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from codelayer import RECIPES
-from codelayer.objective import expand
+from codelayer.objective import expand, parse_objective
 from codelayer.study.rivals import OTHER_RECIPES, RECIPE_ORDER
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,8 +42,10 @@ def test_an_interval_of_seeds_is_students(script):
 
 def test_the_default_rivals_are_the_recipes_that_earn_a_row(script):
     rows = script("rendering").load("where_learning_pays")["rows"]
-    sentences = {expand(name): name for name in (*RECIPE_ORDER, *OTHER_RECIPES)}
-    earned = script("tables_pays").earned(rows)
-    found = {sentences.get(expand(name), name): where for name, where in earned.items()}
+    sentences = {parse_objective(expand(name)).text: name for name in (*RECIPE_ORDER, *OTHER_RECIPES)}
+    found = {
+        name if name in RECIPES else sentences[parse_objective(name).text]: where
+        for name, where in script("tables_pays").earned(rows).items()
+    }
     assert set(RECIPE_ORDER) == {name for name, where in found.items() if where and name in RECIPES}
     assert set(OTHER_RECIPES) == {name for name, where in found.items() if not where and name in RECIPES}
