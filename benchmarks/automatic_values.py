@@ -1,4 +1,4 @@
-"""Is "auto" as good as a small search?  python benchmarks/automatic_values.py  (about 30 min, one core)
+"""Is "auto" as good as a small search?  python benchmarks/automatic_values.py  (an hour, one core)
 
 Every data set is cut in three: rows to fit on, rows that choose among 18 triples of learning rate, batch size and
 passes, and rows that judge. The best triple and "auto" are then fitted with fresh seeds. Score: the share of

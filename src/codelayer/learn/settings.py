@@ -20,7 +20,7 @@ from ..nets import MAX_WIDTH
 from ..objective import parse_objective, recipe_of
 
 BLOCK_ROWS = 4096  # rows that are coded at once
-# "auto": benchmarks/automatic_values.py holds these against a search on ten data sets
+# "auto": benchmarks/automatic_values.py holds these against a search on six data sets
 RATE, RATE_OF_WIDE, WIDE = 0.003, 0.001, 512
 STEPS = 3000
 VIEW_STEPS = 4000
