@@ -196,9 +196,13 @@ def test_a_training_that_went_astray_without_diverging_is_told():
         Autoencoder(3, "squared()", "mlp(8)", epochs=5, random_state=0).fit(X)
 
 
-def test_the_last_good_code_has_a_finite_loss(tmp_path):
+@pytest.mark.parametrize("rows", [90, 16])  # 16: every step is an epoch, whose end is what gave the loss
+def test_the_last_good_code_has_a_finite_loss_and_is_kept_when_the_run_diverges_again(tmp_path, rows):
     run = tmp_path / "run"
-    with np.errstate(all="ignore"), pytest.raises(Diverged, match=r"last_good.zip"):
-        Autoencoder(3, "squared()", epochs=6, learning_rate=1e9, validation=0, random_state=1, run=run).fit(X)
-    kept = codelayer.load(run / "checkpoints" / "last_good.zip")
-    assert np.square(kept.inverse_transform(kept.transform(X)) - X).mean() < 10 * X.var()
+    options = {"epochs": 6, "batch_size": 16, "learning_rate": 1e9, "validation": 0, "random_state": 1}
+    for _ in range(2):
+        made = Autoencoder(3, "squared()", run=run, **options)
+        with np.errstate(all="ignore"), pytest.raises(Diverged, match=r"last_good.zip"):
+            made.fit(X[:rows])
+        for kept in (made, codelayer.load(run / "checkpoints" / "last_good.zip")):
+            assert np.square(kept.inverse_transform(kept.transform(X)) - X).mean() < 10 * X.var()

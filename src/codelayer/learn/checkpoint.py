@@ -22,7 +22,10 @@ from .adam import Adam
 
 @dataclass
 class Position:
-    """Where the loop stands: counters, sums of the epoch under way, the best so far, seconds of all stretches."""
+    """Where the loop stands: counters, sums of the epoch under way, the best so far, seconds of all stretches.
+
+    good_weights  those of the last epoch's end from which a step had a finite loss; at first the first weights
+    """
 
     epoch: int = 0
     step: int = 0
@@ -33,6 +36,7 @@ class Position:
     stale: int = 0
     stopped: bool = False
     best_weights: dict[str, Tensor] = field(default_factory=dict)
+    good_weights: dict[str, Tensor] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -56,6 +60,7 @@ def save_checkpoint(path: Path, model: nn.Module, optimizer: Adam, position: Pos
     """Write everything a resumed run needs to end in the same bits."""
     tensors = {f"model.{name}": array(value) for name, value in model.state_dict().items()}
     tensors |= {f"best.{name}": array(value) for name, value in position.best_weights.items()}
+    tensors |= {f"good.{name}": array(value) for name, value in position.good_weights.items()}
     tensors |= {f"sums.{name}": array(value) for name, value in position.sums.items()}
     tensors |= {f"adam.{name}": array(value) for name, value in optimizer.state().items()}
     plan: dict[str, Any] = {
@@ -80,7 +85,7 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: Adam, position: Pos
     found = bundle.read(path)
     if found.kind != "checkpoint":
         raise BundleError(f"{path} holds a {found.kind}, not a checkpoint", "remove it to start the run again")
-    groups: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "sums": {}, "adam": {}}
+    groups: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "good": {}, "sums": {}, "adam": {}}
     for name, value in found.tensors.items():
         head, _, rest = name.partition(".")
         groups[head][rest] = torch.from_numpy(np.array(value))
@@ -92,7 +97,7 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: Adam, position: Pos
     for name in ("epoch", "step", "step_in_epoch", "samples", "stale", "stopped", "history", "seconds"):
         setattr(position, name, found.plan[name])
     position.best = math.inf if found.plan["best"] is None else found.plan["best"]
-    position.sums, position.best_weights = groups["sums"], groups["best"]
+    position.sums, position.best_weights, position.good_weights = groups["sums"], groups["best"], groups["good"]
 
 
 def array(value: Any) -> np.ndarray:

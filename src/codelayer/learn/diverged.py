@@ -5,9 +5,9 @@ Gives  `Diverged`, which names the term and the step.
 
 On a CPU the loss is read at every step, which costs about a microsecond; elsewhere reading it would make the device
 wait, and the sums of the epoch tell. The weights that gave that loss are not kept, though they be finite: the coder
-goes back to those of the last epoch whose losses were all finite (or, of these, to the best on held-out rows), at worst
-to the first weights. No checkpoint is written whose weights are not finite. Of a run with a folder that coder is left
-there as a bundle, RUN/checkpoints/last_good.zip.
+goes back to those of the last epoch's end from which a step had a finite loss (or to the best on held-out rows), at
+worst to the first weights. No checkpoint is written whose weights are not finite. Of a run with a folder that coder is
+left there as a bundle, RUN/checkpoints/last_good.zip.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def is_finite(model: nn.Module) -> bool:
 
 
 def finite_weights(model: nn.Module) -> dict[str, Tensor]:
-    """A copy of the weights after an epoch of finite losses, or of the first; nothing if they are not finite."""
+    """A copy of the weights; nothing if they are not finite."""
     if not is_finite(model):
         return {}
     return {name: value.detach().clone() for name, value in model.state_dict().items()}

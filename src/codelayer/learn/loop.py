@@ -118,7 +118,7 @@ def train(
     in_pairs = model.objective.needs("pairs")
     steps_per_epoch = steps_of(rows.length, batch_size, in_pairs)
     total = max(1, epochs * steps_per_epoch)
-    saved_at, finite = time.monotonic(), finite_weights(model)
+    saved_at, newest = time.monotonic(), {} if position.step_in_epoch else finite_weights(model)
     try:
         while position.epoch < epochs and not position.stopped:
             model.train()
@@ -130,6 +130,8 @@ def train(
                 for batch in batches[position.step_in_epoch :]:
                     pace = learning_rate * (1.0 if steady else schedule(position.step, total))
                     _step(model, optimizer, rows, batch, position, seed, pace, total)
+                    if newest:  # a step from them had a finite loss
+                        position.good_weights, newest = newest, {}
                     position.seconds = before + time.perf_counter() - started
                     due = checkpoint is not None and time.monotonic() - saved_at >= checkpoint_seconds
                     if checkpoint is not None and due and is_finite(model):
@@ -139,7 +141,7 @@ def train(
                         raise KeyboardInterrupt
                 seconds = time.perf_counter() - started
                 epoch = finish_epoch(model, position, held_out, patience, seed, seconds)
-            finite = finite_weights(model) or finite
+            newest = finite_weights(model)
             if epoch.number == 1 and not steady:
                 warn_of_idle(model.objective, epoch.terms)
             position.seconds = before + time.perf_counter() - started
@@ -150,7 +152,7 @@ def train(
         if checkpoint is not None and is_finite(model):
             save_checkpoint(checkpoint, model, optimizer, position)
         if not is_finite(model) or isinstance(end, Diverged):
-            model.load_state_dict(finite, strict=bool(finite))
+            model.load_state_dict(position.good_weights, strict=bool(position.good_weights))
         raise
     finally:
         if position.best_weights:
