@@ -10,6 +10,8 @@ import pytest
 
 from codelayer.errors import DataError
 from codelayer.measure import METRICS
+from codelayer.measure.arrays import NAMES, take
+from codelayer.measure.properties import PROPERTIES
 
 N = 90
 RNG = np.random.default_rng(0)
@@ -18,6 +20,8 @@ SHEET = RNG.random((N, 2))
 X = np.c_[np.sin(3 * SHEET), np.cos(3 * SHEET), SHEET @ RNG.standard_normal((2, 4))]
 LABELS = (SHEET[:, 0] > np.median(SHEET[:, 0])).astype(int) * 2 + (SHEET[:, 1] > np.median(SHEET[:, 1]))
 NOISE = RNG.standard_normal((N, 8))
+FACTORS = np.floor(SHEET * [3, 4])
+TURN = np.linalg.qr(RNG.standard_normal((8, 8)))[0]
 TIMES = [name for name, one in METRICS.items() if not one.exact]
 FEW = {"draws": 2, "largest": 5}
 
@@ -27,7 +31,19 @@ def same(x):
 
 
 def arrays(codes, **other) -> dict:
-    return {"codes": codes, "x": X, "labels": LABELS, "rebuilt": X, "encode": same} | other
+    """Everything a metric may need, for codes of any width."""
+    given = {"codes": codes, "x": X, "labels": LABELS, "rebuilt": X, "encode": same, "decode": same}
+    given |= {"coarse": LABELS // 2, "nuisance": np.arange(N) % 2, "factors": FACTORS}
+    given |= {"layers": {"first": X, "last": codes}, "seeds": [codes, X @ TURN, X]}
+    return given | other
+
+
+def changed(given: dict, need: str, change) -> dict:
+    """The arrays with one of them (or each of its parts) changed."""
+    one = given[need]
+    if isinstance(one, dict):
+        return given | {need: {name: change(part) for name, part in one.items()}}
+    return given | {need: [change(part) for part in one] if isinstance(one, list) else change(one)}
 
 
 def options(name: str) -> dict:
@@ -74,11 +90,11 @@ def test_hard_codes_give_a_finite_value_or_a_named_error(name, kind):
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("name", METRICS)
 def test_what_is_not_finite_is_refused(name, bad):
-    need = next(need for need in METRICS[name].needs if need not in ("labels", "encode"))
+    need = next(need for need in METRICS[name].needs if need in ("codes", "x", "rebuilt", "layers", "seeds"))
     spoiled = X.copy()
     spoiled[5, 1] = bad
-    with pytest.raises(DataError, match=f"{need} has NaN or infinite values in 1 rows, first in row 5"):
-        METRICS[name].read(arrays(X) | {need: spoiled})
+    with pytest.raises(DataError, match="has NaN or infinite values in 1 rows, first in row 5"):
+        METRICS[name].read(changed(arrays(X), need, lambda _: spoiled))
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -86,10 +102,10 @@ def test_missing_arrays_and_unequal_rows_are_refused(name):
     needs = METRICS[name].needs
     with pytest.raises(DataError, match=f"{name} needs {needs[0]}"):
         METRICS[name].read({})
-    rowed = [need for need in needs if need != "encode"]
+    rowed = [need for need in needs if need not in ("encode", "decode")]
     if len(rowed) > 1:
         with pytest.raises(DataError, match="equally many rows"):
-            METRICS[name].read(arrays(X) | {rowed[1]: arrays(X)[rowed[1]][:-1]})
+            METRICS[name].read(changed(arrays(X), rowed[1], lambda one: one[:-1]))
     with pytest.raises(TypeError, match="has no option 'colour'"):
         METRICS[name].read(arrays(X), {"colour": 1})
 
@@ -97,7 +113,7 @@ def test_missing_arrays_and_unequal_rows_are_refused(name):
 @pytest.mark.parametrize("name", [name for name in METRICS if name not in TIMES])
 def test_two_runs_and_permuted_rows_give_the_same_bits(name):
     order = np.random.default_rng(1).permutation(N)
-    mixed = {key: one if key == "encode" else one[order] for key, one in arrays(X[:, :3]).items()}
+    mixed = {key: take(key, one, order) for key, one in arrays(X[:, :3]).items()}
     first = value(name, arrays(X[:, :3]))
     assert value(name, arrays(X[:, :3])) == first
     assert value(name, mixed) == first
@@ -105,9 +121,9 @@ def test_two_runs_and_permuted_rows_give_the_same_bits(name):
 
 @pytest.mark.parametrize("name", [name for name in METRICS if name not in TIMES])
 def test_float32_changes_little(name):
-    single = {
-        key: one.astype(np.float32) if key in ("codes", "x", "rebuilt") else one for key, one in arrays(X).items()
-    }
+    single = arrays(X)
+    for need in ("codes", "x", "rebuilt", "layers", "seeds"):
+        single = changed(single, need, lambda one: one.astype(np.float32))
     assert value(name, single) == pytest.approx(value(name, arrays(X)), rel=0.02, abs=1e-3)
 
 
@@ -136,11 +152,60 @@ def test_a_random_code_scores_at_chance_and_one_that_tells_the_class_near_the_be
     assert value(name, {"codes": np.eye(3)[labels], "labels": labels}) == 1.0
 
 
+# --- zeros and ones -------------------------------------------------------------------------------------------------
+
+LARGE = np.random.default_rng(3)
+GRID = LARGE.integers(0, [3, 4, 5], (600, 3)).astype(float)
+CLOUD = LARGE.standard_normal((600, 3))
+CALIBRATED = [
+    name
+    for name, one in METRICS.items()
+    if (one.worst, one.best) == (0.0, 1.0) and not one.uncalibrated and {"codes", "seeds"} & set(one.needs)
+]
+
+
+def large(codes) -> dict:
+    """600 rows: a cloud, factors and labels on a grid, and a code."""
+    labels = (GRID @ [20, 5, 1]).astype(int) % 4
+    given = {"codes": codes, "x": CLOUD, "labels": labels, "coarse": labels // 2, "factors": GRID, "rebuilt": CLOUD}
+    given |= {"nuisance": labels, "encode": same, "decode": same, "layers": {"code": codes}}
+    return given | {"seeds": [codes, codes, codes]}
+
+
+def identity(name: str) -> np.ndarray:
+    """The code that says outright what the metric asks for."""
+    needs = METRICS[name].needs
+    if "factors" in needs:
+        return GRID
+    return np.eye(4)[large(CLOUD)["labels"]] if {"labels", "nuisance"} & set(needs) else CLOUD
+
+
+@pytest.mark.parametrize("name", CALIBRATED)
+def test_a_score_is_at_most_a_twentieth_on_a_random_code(name):
+    rng = np.random.default_rng(4)
+    given = large(rng.standard_normal((600, 3))) | {"seeds": [rng.standard_normal((600, 3)) for _ in range(3)]}
+    try:
+        assert value(name, given) <= 0.05
+    except DataError as error:
+        assert str(error)
+
+
+@pytest.mark.parametrize("name", CALIBRATED)
+def test_a_score_is_at_least_nineteen_twentieths_on_the_identity(name):
+    assert value(name, large(identity(name))) >= 0.95
+
+
+def test_every_metric_of_the_package_belongs_to_a_property():
+    for name, one in METRICS.items():
+        if one.function.__module__.startswith("codelayer."):
+            assert one.measures in PROPERTIES, name
+
+
 @pytest.mark.parametrize("name", METRICS)
 def test_a_record_says_all_that_a_reader_needs(name):
     one = METRICS[name]
     assert one.name == name and one.question.endswith("?")
     assert all((one.null, one.interval, one.cost, one.distrust, one.source))
     assert one.null.split(":")[0].split(" ")[0] in ("shuffled", "closed", "none")
-    assert set(one.needs) <= {"codes", "x", "rebuilt", "labels", "encode"}
+    assert {*one.needs, *one.also} <= set(NAMES)
     assert one.worst != one.best or one.best is None

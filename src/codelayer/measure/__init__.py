@@ -10,6 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .properties import MODULES
+
 if TYPE_CHECKING:
     from .cards import card as card
     from .cards import card_rows as card_rows
@@ -52,7 +54,6 @@ HOMES = {
     "record": ("METRICS", "Metric", "Reading", "metric"),
     "sparsity": ("dead_units",),
 }
-FAMILIES = ("usefulness", "reconstruction", "sparsity", "manifold", "dimension", "smoothness", "cost")
 _HOME = {name: home for home, names in HOMES.items() for name in names}
 
 __all__ = sorted(_HOME)
@@ -62,8 +63,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "METRICS":
-        for family in FAMILIES:
-            import_module(f".{family}", __name__)
+        for home in MODULES:
+            import_module(f".{home}", __name__)
     return getattr(import_module(f".{_HOME[name]}", __name__), name)
 
 

@@ -15,8 +15,9 @@ import numpy as np
 
 from ..errors import DataError
 from . import METRICS
+from .arrays import floats, plain
 from .draws import labelled, scored_classes, task_of
-from .record import Metric, Reading, floats, one_thread, plain
+from .record import Metric, Reading, one_thread
 
 FORMAT = 1
 Encode = Callable[[np.ndarray], np.ndarray]

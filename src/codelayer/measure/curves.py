@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from .arrays import floats
 from .draws import DRAWS, class_index, label_counts, label_draws, numbers, scored_classes, task_of
 from .probes import Probe, auc, probe_maker
-from .record import floats, one_thread
+from .record import one_thread
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import DataError
+from .arrays import canonical_order
 from .neighbors import EXACT_ROWS, anchor_rows, nearest
-from .record import Z95, Reading, canonical_order, metric
+from .record import Z95, Reading, metric
 
 NULL = "shuffled columns"
 DISTRUST = "it shrinks with fewer rows: compare at equal n, and see `half`; above 10 it is too low; noise raises it"

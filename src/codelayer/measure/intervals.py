@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import DataError
+from .arrays import plain
 from .curves import Curve, area_weights, curve_area, label_curve, same_rows
 from .draws import class_index, labelled, scored_classes, task_of
-from .record import one_thread, plain
+from .record import one_thread
 
 RESAMPLES = 1000
 

@@ -12,8 +12,9 @@ from collections.abc import Callable
 import numpy as np
 
 from ..errors import DataError
+from .arrays import floats
 from .neighbors import nearest
-from .record import Reading, floats, metric
+from .record import Reading, metric
 
 STEPS = (0.01, 0.1, 1.0)
 VALUE_STEP = 0.1

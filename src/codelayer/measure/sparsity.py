@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from .record import Reading, floats, mean_reading, metric
+from .arrays import floats
+from .record import Reading, mean_reading, metric
 
 DEAD_RANGE = 1e-6
 DISTRUST = "read it beside reconstruction or usefulness; a dense code with an offset looks less sparse than it is"
+UNCALIBRATED = "it asks how the code is used, not what it knows: the value of a dense code stands beside it as chance"
 DENSE = "closed form: a dense code, Gaussian of equal width (simulated)"
 
 
@@ -30,6 +32,7 @@ DENSE = "closed form: a dense code, Gaussian of equal width (simulated)"
     cost="n d",
     distrust=DISTRUST,
     source="Hoyer 2004, section 3.1",
+    uncalibrated=UNCALIBRATED,
 )
 def hoyer(codes: np.ndarray) -> Reading:
     """How concentrated is a code on few units (Hoyer)?
@@ -55,6 +58,7 @@ def hoyer(codes: np.ndarray) -> Reading:
     cost="n d log d",
     distrust=DISTRUST,
     source="Hurley and Rickard 2009, table I",
+    uncalibrated=UNCALIBRATED,
 )
 def gini(codes: np.ndarray) -> Reading:
     """How unequally do the units share a code (Gini index)?

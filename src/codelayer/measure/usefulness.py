@@ -34,6 +34,7 @@ DISTRUST = (
     cost=COST,
     distrust=DISTRUST,
     source="label curves, Locatello et al. 2019, section 5.4; area over log labels",
+    uncalibrated="balanced accuracy: a random code scores 1 / classes, which stands beside it as chance",
 )
 def linear_area(
     codes: np.ndarray, labels: np.ndarray, task: str | None = None, draws: int = 20, largest: int = 100, seed: int = 0
@@ -56,6 +57,7 @@ def linear_area(
     cost=COST,
     distrust=DISTRUST,
     source="label curves, Locatello et al. 2019, section 5.4; area over log labels",
+    uncalibrated="balanced accuracy: a random code scores 1 / classes, which stands beside it as chance",
 )
 def knn_area(
     codes: np.ndarray, labels: np.ndarray, task: str | None = None, draws: int = 20, largest: int = 100, seed: int = 0
