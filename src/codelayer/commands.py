@@ -257,10 +257,19 @@ def predict(bundle: str, data: str, *, out: str) -> None:
 
 
 def measure(
-    codes: str | None = None,
+    codes: tuple[str, ...] = (),
     *,
     labels: str | None = None,
     x: str | None = None,
+    bundle: str | None = None,
+    factors: tuple[str, ...] = (),
+    nuisance: tuple[str, ...] = (),
+    coarse: str | None = None,
+    groups: str | None = None,
+    layers: str | None = None,
+    seeds: tuple[str, ...] = (),
+    columns: tuple[str, ...] = (),
+    only: tuple[str, ...] = (),
     task: str | None = None,
     out: str | None = None,
     seed: int = 0,
@@ -269,33 +278,40 @@ def measure(
     """Measure codes from anywhere, beside chance and rivals.
 
     The rivals are the raw features and a PCA of equal width. It writes card.json and card.html. Of more than 10,000
-    rows, 10,000 drawn at random are measured.
+    rows, 10,000 drawn at random are measured. Several codes of the same rows are compared, row by row.
 
-    codes: a .npy, .npz, .parquet or .csv file of codes, one row per sample
+    codes: files of codes (.npy, .npz, .parquet, .csv), one row per sample, or folders of cards
     labels: a file of labels, row for row; or a column (in an .npz an array) of --x
     x: the data the codes were made from, for everything that compares with raw features
+    bundle: what makes the codes of --x, for all that moves samples or looks into the net
+    factors: a file of ground truth, one column per factor; or columns of --x
+    nuisance: what the code should not tell, such as the speaker: a file, or a column of --x
+    coarse: a coarser level of the labels: a file, or a column of --x
+    groups: rows of one group never stand on both sides of a split: a file, or a column of --x
+    layers: an .npz with one array per stage of a net, in order
+    seeds: files of codes of the same rows, learned with other seeds
+    columns: columns of the file of codes that are the code
+    only: metrics or properties to measure, default all
     task: "class" or "number"; by default the labels decide
-    out: folder for card.json and card.html
+    out: folder for the card, or for several cards and their comparison
     seed: of label draws and anchors
-    list_: print every metric there is, and stop
+    list_: print what every metric needs, its range, chance, cost and when not to trust it, and stop
     """
-    from .report import table_text
+    from .study.cardfiles import Beside, metric_lines
+    from .study.cardprint import measure_codes
 
     if list_:
-        _print_metrics()
+        print("\n".join(metric_lines(only)))
         return
-    if codes is None or out is None:
-        absent = "a file of codes" if codes is None else "--out FOLDER"
+    sources = (codes,) if isinstance(codes, str) else tuple(codes)
+    if out is None or not (sources or bundle):
+        absent = "--out FOLDER" if sources or bundle else "a file of codes"
         raise DataError(f"measure needs {absent}", "for example: codelayer measure codes.npy --out card")
-    from .study.cardpage import card_cells, card_of_files, save_card
-
-    found = card_of_files(codes, labels, x, task, seed)
-    page = save_card(found, out)
-    _say_all(found["notes"])
-    print(table_text(*card_cells(found)))
-    for one in found["not_measured"]:
-        print(f"not measured: {one['name']}: {one['why'].splitlines()[0]}")
-    print(f"\ncard: {page} and {page.with_suffix('.json')}")
+    beside = Beside(labels, coarse, groups, nuisance, factors, layers, seeds)
+    made = None if bundle is None else _bundle_in(bundle)
+    with _progress("measure", "metrics") as progress:
+        told = measure_codes(sources, x, task, out, seed, beside, made, columns, only, progress.update)
+    print("\n".join(told))
 
 
 def info(bundle: str) -> None:
@@ -361,10 +377,10 @@ def _bundle_in(path: str) -> Path:
     return inside if (inside / ABOUT).exists() and not (Path(path) / ABOUT).exists() else Path(path)
 
 
-def _progress(task: str) -> Any:
+def _progress(task: str, unit: str = "rows") -> Any:
     from .report import Progress
 
-    return Progress(task, unit="rows")
+    return Progress(task, unit=unit)
 
 
 def _tell_written(done: Any, out: str, what: str = "") -> None:
@@ -374,17 +390,6 @@ def _tell_written(done: Any, out: str, what: str = "") -> None:
         key, reason = done.skipped[0]
         count = "1 row" if len(done.skipped) == 1 else f"{len(done.skipped):,} rows"
         _say_all([f"{count} without a result, first {key} ({reason}): see {done.listed}"])
-
-
-def _print_metrics() -> None:
-    from .measure import table_of_metrics
-    from .report import table_text
-
-    columns, rows = table_of_metrics()
-    place = {name: columns.index(name) for name in columns}
-    for names in (("metric", "needs", "worst", "best", "asks"), ("metric", "chance", "interval", "do not trust")):
-        print(table_text(names, [[row[place[name]] for name in names] for row in rows]))
-        print()
 
 
 def _say_all(notes: Iterable[str]) -> None:

@@ -6,14 +6,16 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import codelayer
 from codelayer import DataError, RunError, commands
+from codelayer.data.codefiles import read_codes
 from codelayer.learn.facts import bundle_facts
-from codelayer.measure import METRICS
-from codelayer.study import cardpage
-from codelayer.study.cardpage import card_of_files
+from codelayer.measure import METRICS, read_card
+from codelayer.study import cardfiles
+from codelayer.study.cardfiles import Beside, card_of_files
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,7 @@ def test_rows_without_a_code_are_left_out_everywhere(few, tmp_path):
 
 
 def test_of_many_rows_some_are_drawn_together_with_their_labels(tmp_path, monkeypatch):
-    monkeypatch.setattr(cardpage, "MOST_ROWS", 200)
+    monkeypatch.setattr(cardfiles, "MOST_ROWS", 200)
     y = np.arange(300) % 2
     codes = np.random.default_rng(0).normal(size=(len(y), 1)) * 0.01 + y[:, None]
     codes[:30] = np.nan
@@ -100,11 +102,70 @@ def test_what_does_not_fit_is_refused(few, tmp_path):
     assert [one.name for one in tmp_path.iterdir()] == ["short.npy"]
 
 
+def test_everything_known_of_the_rows_is_named_by_files_or_columns(few, tmp_path):
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(np.load(few / "xy.npz")["x"], columns=list("abcde"))
+    frame["y"], frame["who"], frame["kind"] = np.arange(90) % 3, np.arange(90) % 7, np.arange(90) % 2
+    frame.to_csv(tmp_path / "x.csv", index=False)
+    pd.DataFrame({"one": np.arange(90) % 3, "two": np.arange(90) % 5}).to_csv(tmp_path / "factors.csv", index=False)
+    np.savez(tmp_path / "layers.npz", first=rng.normal(size=(90, 4)), last=rng.normal(size=(90, 2)))
+    np.save(tmp_path / "other.npy", rng.normal(size=(90, 2)))
+    options = {"labels": "y", "groups": "who", "nuisance": ("who", "kind"), "coarse": "kind"}
+    options |= {"layers": str(tmp_path / "layers.npz"), "seeds": (str(tmp_path / "other.npy"),)}
+    for factors in ((str(tmp_path / "factors.csv"),), ("kind", "who")):
+        beside = Beside(factors=factors, **options)
+        card = card_of_files(str(few / "codes.npy"), x=str(tmp_path / "x.csv"), beside=beside)
+        assert not [note for note in card["notes"] if "left out" in note]
+        assert card["features"] == 5, "columns that are named are no features"
+        assert card["factors"] == (["one", "two"] if factors[0].endswith("csv") else ["kind", "who"])
+
+
+def test_a_bundle_makes_the_codes_and_moves_samples(digits_run, tmp_path, capsys):
+    only = ("local_smoothness", "explained_share", "latency_ms")
+    commands.measure(bundle=str(digits_run), x="digits", out=str(tmp_path / "card"), only=only)
+    card = read_card(tmp_path / "card")
+    assert {one["name"] for one in card["metrics"]} == set(only) and card["units"] == 4
+    assert "card:" in capsys.readouterr().out
+    with pytest.raises(DataError, match="measure needs a file of codes"):
+        commands.measure(bundle=str(digits_run), out=str(tmp_path / "card"))
+
+
+def test_several_codes_are_compared(few, tmp_path, capsys):
+    np.save(tmp_path / "noise.npy", np.random.default_rng(3).normal(size=(90, 2)))
+    sources, labels = (str(few / "codes.npy"), str(tmp_path / "noise.npy")), str(few / "labels.csv")
+    commands.measure(sources, labels=labels, out=str(tmp_path / "both"), only=("silhouette",))
+    told = capsys.readouterr().out
+    assert "codes than noise" in told and (tmp_path / "both" / "noise" / "card.html").exists()
+    commands.measure((str(tmp_path / "both" / "codes"), sources[1]), labels=labels, out=str(tmp_path / "again"))
+    assert "codes than noise" in capsys.readouterr().out
+    with pytest.raises(DataError, match="two cards would be called 'codes'"):
+        commands.measure((sources[0], str(tmp_path / "both" / "codes")), labels=labels, out=str(tmp_path / "twice"))
+
+
+def test_embeddings_may_be_a_column_of_lists_or_some_columns(tmp_path):
+    z = np.random.default_rng(4).normal(size=(50, 3)).astype(np.float32)
+    frame = pd.DataFrame({"name": [f"n{i}" for i in range(50)], "z": list(z), "a": z[:, 0], "b": z[:, 1]})
+    frame.to_parquet(tmp_path / "z.parquet")
+    np.testing.assert_array_equal(read_codes(tmp_path / "z.parquet", ("z",))[1], z)
+    np.testing.assert_array_equal(read_codes(tmp_path / "z.parquet", ("b", "a"))[1], z[:, [1, 0]])
+    assert card_of_files(str(tmp_path / "z.parquet"), columns=("z",), only=("hoyer",))["units"] == 3
+    with pytest.raises(DataError, match="has no column 'c'"):
+        read_codes(tmp_path / "z.parquet", ("c",))
+    frame["z"] = [one[: 2 + i % 2] for i, one in enumerate(z)]
+    frame.to_parquet(tmp_path / "ragged.parquet")
+    with pytest.raises(DataError, match="one code per row is needed"):
+        read_codes(tmp_path / "ragged.parquet", ("z",))
+
+
 def test_the_list_names_every_metric_with_its_needs(capsys):
     commands.measure(list_=True)
-    told = capsys.readouterr().out
-    assert all(name in told and METRICS[name].question in told for name in METRICS)
-    assert "do not trust" in told and "codes, labels" in told
+    lines = capsys.readouterr().out.splitlines()
+    told = " ".join(" ".join(lines).split())
+    assert all(name in lines and METRICS[name].question in told and METRICS[name].distrust in told for name in METRICS)
+    assert "needs: codes, labels" in told and max(map(len, lines)) <= 80
+    commands.measure(list_=True, only=("sparsity", "continuity"))
+    lines = capsys.readouterr().out.splitlines()
+    assert "hoyer" in lines and "continuity" in lines and "linear_area" not in lines
 
 
 def test_info_tells_what_is_inside(digits_run, people_run, classifier, capsys):

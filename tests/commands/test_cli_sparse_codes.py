@@ -14,7 +14,7 @@ from codelayer import Autoencoder, commands
 from codelayer.data import load_data
 from codelayer.data.codefiles import code_batches, read_codes
 from codelayer.learn.files import encode_file
-from codelayer.study.cardpage import card_of_files
+from codelayer.study.cardfiles import card_of_files
 
 
 @pytest.fixture(scope="module")

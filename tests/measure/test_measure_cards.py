@@ -82,12 +82,61 @@ def test_tables_have_as_many_cells_as_columns():
 
 
 def test_wrong_input_is_refused():
-    with pytest.raises(DataError, match="codes has 150, x has 149"):
-        card(X, x=X[:149])
     with pytest.raises(DataError, match="no metric is called 'nope'"):
         card(X, only=("nope",))
     with pytest.raises(DataError, match="NaN or infinite values in 1 rows, first in row 2"):
         card(np.array([[0.0], [1], [np.nan], [2]]))
+
+
+WIDE = np.repeat(X, 2, axis=1)
+
+
+@pytest.mark.parametrize(
+    "given, absent, told",
+    [
+        ({"x": X[:149]}, "trustworthiness", "codes has 150 rows, x has 149"),
+        ({"labels": Y[:10], "x": X}, "linear_area", "codes has 150 rows, labels has 10"),
+        ({"factors": X[:9]}, "", "codes has 150 rows, factors has 9"),
+        ({"encode": 3, "x": X}, "local_smoothness", "encode is a int, not callable"),
+        ({"encode": lambda x: WIDE[: len(x)], "x": X}, "local_smoothness", "encode made 8 columns of 2 rows"),
+        ({"encode": lambda x: x[:, 9], "x": X}, "local_smoothness", "encode failed: IndexError"),
+        ({"layers": [X]}, "", "layers is a list"),
+        ({"seeds": [X, X[:4]]}, "", "the code of seed 1 has 4"),
+        ({"x": np.where(X > 7, np.nan, X)}, "trustworthiness", "x has NaN or infinite values"),
+    ],
+)
+def test_what_does_not_fit_is_left_out_with_a_sentence_and_the_rest_is_measured(given, absent, told):
+    found = card(encode(X), **given)
+    assert any(told in note for note in found["notes"])
+    assert {"hoyer", "dimension_mle"} <= {row["name"] for row in found["metrics"]}
+    why = {one["name"]: one["why"] for one in found["not_measured"]}
+    assert not absent or told in why[absent]
+
+
+def test_a_metric_that_fails_says_so_and_the_others_still_run():
+    few = card(X[:6], np.array(["a", "a", "b", "b", "c", "d"]), X[:6])
+    why = {one["name"]: one["why"] for one in few["not_measured"]}
+    assert "n_neighbors=10 is not below half of 6 rows" in why["trustworthiness"]
+    assert {"hoyer", "explained_share"} & {row["name"] for row in few["metrics"]}
+    assert "2 rows of classes with one member are not scored" in few["notes"]
+
+
+def test_several_processes_give_the_bits_of_one():
+    only = ("linear_area", "trustworthiness", "dimension_mle", "hoyer", "local_smoothness")
+    one, two = (card(encode(X), Y, X, encode=encode, only=only, processes=count) for count in (1, 2))
+    keys = ("name", "value", "low", "high", "chance", "raw", "pca", "more")
+    assert [[row[key] for key in keys] for row in one["metrics"]] == [
+        [row[key] for key in keys] for row in two["metrics"]
+    ]
+    for name, points in one.points.items():
+        np.testing.assert_array_equal(points, two.points[name])
+
+
+def test_a_property_is_measured_by_its_name_and_progress_is_told():
+    told = []
+    found = card(X, only=("sparsity",), progress=lambda done, of, what: told.append((done, of, what)))
+    assert {row["property"] for row in found["metrics"]} == {"sparsity"}
+    assert told[-1][0] == told[-1][1] == len(told) and told[0][2] in {row["name"] for row in found["metrics"]}
 
 
 def test_importing_the_package_loads_neither_torch_nor_scikit_learn():

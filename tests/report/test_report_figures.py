@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codelayer.errors import DataError
-from codelayer.report import Figure, Point, Series, bars, curves, image_rows, map2d, scatter, strip
+from codelayer.report import Figure, Point, Series, bars, curves, gauge, image_rows, map2d, matrix, scatter, strip
 from codelayer.report.style import _SERIES_DARK, _SERIES_LIGHT
 
 NAN = float("nan")
@@ -269,3 +269,31 @@ def test_series_colours_stay_apart_for_every_colour_vision(colours, vision):
     lab = np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1)
     apart = [np.linalg.norm(a - b) for a, b in itertools.combinations(lab, 2)]
     assert min(apart) > 11  # in units of which 2 can just be seen
+
+
+# --- gauges and matrices --------------------------------------------------------------------------------------------
+
+
+def test_a_gauge_shows_the_score_its_interval_and_what_stands_beside_it():
+    root = parsed(gauge(0.8, 0.7, 0.9, (0.0, 1.0), {"chance": 0.1, "raw": 0.85, "pca": None}))
+    assert len(of_class(root, "dot")) == len(of_class(root, "whisker")) == 1
+    assert len(of_class(root, "chance")) == len(of_class(root, "beside")) == 1
+    (circle,) = of_class(root, "dot")
+    assert 7 + 166 * 0.79 < float(circle.get("cx") or 0) < 7 + 166 * 0.81
+
+
+@given(ODD, ODD, ODD, st.lists(ODD, max_size=2), ODD)
+@SETTINGS
+def test_a_gauge_of_anything_is_whole(value, low, high, ends, beside):
+    parsed(gauge(value, low, high, ends, {EVIL: beside}))
+
+
+def test_a_matrix_has_a_shade_per_known_value_and_its_number():
+    figure = matrix(["a", "b"], ["a", "b", EVIL], [[1, 0.5, None], [0.5, 1, NAN]], 0, 1)
+    root = wide(figure)
+    assert len(of_class(root, "shade")) == 4
+    assert [one.text for one in of_class(root, "shade-dark")] == ["1.00", "1.00"]
+    assert figure.data is not None and len(figure.data[1]) == 6
+    parsed(matrix(["a"], ["b"], [[None]]))
+    with pytest.raises(DataError, match="2 row names and 1 column names"):
+        matrix(["a", "b"], ["c"], [[1.0, 2.0]])

@@ -13,7 +13,7 @@ import secrets
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -38,9 +38,10 @@ Batch = tuple[np.ndarray | None, np.ndarray]
 # --- reading --------------------------------------------------------------------------------------------------------
 
 
-def code_batches(path: str | Path, rows: int = 4096) -> Iterator[Batch]:
+def code_batches(path: str | Path, rows: int = 4096, columns: Sequence[str] = ()) -> Iterator[Batch]:
     """(keys or None, codes (at most `rows`, units) float) of a file of codes, in order.
 
+    columns  of a .parquet, .csv or .tsv file, those that are the code; a column of lists of numbers is a whole code
     errors  DataError: not there, of no known kind, not numbers, broken lines, no rows
     """
     path = Path(path)
@@ -49,27 +50,29 @@ def code_batches(path: str | Path, rows: int = 4096) -> Iterator[Batch]:
     kinds = {".npy": _npy_codes, ".npz": _npz_codes, ".parquet": _parquet_codes, ".csv": _csv_codes, ".tsv": _csv_codes}
     if suffix_of(path) not in kinds:
         raise DataError(f"{path.name} is no file of codes", "codes are read from .npy, .npz, .parquet and .csv")
+    if columns and suffix_of(path) in (".npy", ".npz"):
+        raise DataError(f"{path.name} has no named columns to choose from", "leave columns out")
     empty = True
-    for keys, codes in kinds[suffix_of(path)](path, rows):
+    for keys, codes in kinds[suffix_of(path)](path, rows, columns):
         empty = empty and not len(codes)
         yield keys, codes
     if empty:
         raise DataError(f"{path.name} has no rows", "give one row of codes per sample")
 
 
-def read_codes(path: str | Path) -> Batch:
-    """(keys or None, codes (n, units)) of a whole file; errors as in `code_batches`."""
-    batches = list(code_batches(path))
+def read_codes(path: str | Path, columns: Sequence[str] = ()) -> Batch:
+    """(keys or None, codes (n, units)) of a whole file; columns and errors as in `code_batches`."""
+    batches = list(code_batches(path, columns=columns))
     keys = None if batches[0][0] is None else np.concatenate([one for one, _ in batches if one is not None])
     return keys, np.concatenate([codes for _, codes in batches])
 
 
-def _npy_codes(path: Path, rows: int) -> Iterator[Batch]:
+def _npy_codes(path: Path, rows: int, columns: Sequence[str]) -> Iterator[Batch]:
     for block in npy_blocks(path, rows):
         yield None, _numbers(path, block)
 
 
-def _npz_codes(path: Path, rows: int) -> Iterator[Batch]:
+def _npz_codes(path: Path, rows: int, columns: Sequence[str]) -> Iterator[Batch]:
     npz = Npz(path)
     if set(npz.entries) >= SPARSE:
         whole = npz.read_sparse()
@@ -81,29 +84,49 @@ def _npz_codes(path: Path, rows: int) -> Iterator[Batch]:
         yield None, _numbers(path, block)
 
 
-def _parquet_codes(path: Path, rows: int) -> Iterator[Batch]:
+def _parquet_codes(path: Path, rows: int, columns: Sequence[str]) -> Iterator[Batch]:
     for table in parquet_batches(path, rows):
-        yield _table_codes(path, table)
+        yield _table_codes(path, table, columns)
 
 
-def _csv_codes(path: Path, rows: int) -> Iterator[Batch]:
+def _csv_codes(path: Path, rows: int, columns: Sequence[str]) -> Iterator[Batch]:
     lines = Lines(path)
     for table in lines:
         if lines.skipped:
             raise DataError(f"row {lines.skipped[0][0]} of {path.name} has {lines.skipped[0][1]}", "write it again")
         for start in range(0, table.num_rows, rows):
-            yield _table_codes(path, table.slice(start, rows))
+            yield _table_codes(path, table.slice(start, rows), columns)
 
 
-def _table_codes(path: Path, table: pa.Table) -> Batch:
-    units = [name for name in table.column_names if name != KEY]
+def _table_codes(path: Path, table: pa.Table, columns: Sequence[str]) -> Batch:
+    units = list(columns) or [name for name in table.column_names if name != KEY]
     if not units:
         raise DataError(f"{path.name} has no columns of codes", "one column per unit is needed")
-    columns = [_unit(path, name, table.column(name)) for name in units]
+    unknown = [name for name in units if name not in table.column_names]
+    if unknown:
+        known = ", ".join(table.column_names[:20])
+        raise DataError(f"{path.name} has no column {unknown[0]!r}", f"its columns are {known}")
+    made = [part for name in units for part in _units(path, name, table.column(name))]
     keys = None
     if KEY in table.column_names:
         keys = np.array([str(key) for key in table.column(KEY).to_pylist()], object)
-    return keys, np.stack(columns, axis=1)
+    return keys, np.stack(made, axis=1)
+
+
+def _units(path: Path, name: str, column: pa.ChunkedArray) -> list[np.ndarray]:
+    """The units in a column: one, or as many as each of its lists has."""
+    if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type) or _is_fixed(column.type)):
+        return [_unit(path, name, column)]
+    lengths = pc.unique(pc.drop_null(pc.list_value_length(column))).to_pylist()
+    if len(lengths) != 1 or not lengths[0]:
+        raise DataError(
+            f"the lists in column {name!r} of {path.name} have {lengths[:5]} numbers", "one code per row is needed"
+        )
+    return [_unit(path, name, pc.list_element(column, place)) for place in range(lengths[0])]
+
+
+def _is_fixed(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_fixed_size_list(kind))
 
 
 def _unit(path: Path, name: str, column: pa.ChunkedArray) -> np.ndarray:

@@ -115,6 +115,10 @@ class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         blocks = [self._encode_padded(encoded[i : i + self.block_rows]) for i in starts]
         return np.concatenate(blocks) if blocks else np.zeros((0, self._n_features_out), np.float32)
 
+    def decode_samples(self, codes: np.ndarray) -> np.ndarray:
+        """Samples, as the schema encodes them, rebuilt from codes: (rows, units) -> (rows, *shape)."""
+        return self._decoded(codes).reshape(-1, *self.schema_.shape)
+
     def rebuilt(self, encoded: np.ndarray) -> np.ndarray:
         """Samples that the schema has encoded already, rebuilt from their codes: (rows, *shape) -> (rows, features)."""
         codes = self.encode_samples(encoded)

@@ -13,9 +13,14 @@ from typing import TYPE_CHECKING, Any
 from .properties import MODULES
 
 if TYPE_CHECKING:
+    from .cardpage import read_card as read_card
+    from .cardpage import save_card as save_card
+    from .cards import Card as Card
     from .cards import card as card
     from .cards import card_rows as card_rows
     from .cards import table_of_metrics as table_of_metrics
+    from .comparison import compare as compare
+    from .comparisonpage import save_comparison as save_comparison
     from .cost import size_mb as size_mb
     from .cost import timings as timings
     from .curves import Curve as Curve
@@ -45,7 +50,10 @@ if TYPE_CHECKING:
     from .sparsity import dead_units as dead_units
 
 HOMES = {
-    "cards": ("card", "card_rows", "table_of_metrics"),
+    "cardpage": ("read_card", "save_card"),
+    "cards": ("Card", "card", "card_rows", "table_of_metrics"),
+    "comparison": ("compare",),
+    "comparisonpage": ("save_comparison",),
     "cost": ("size_mb", "timings"),
     "curves": ("Curve", "curve_area", "join_curves", "label_curve", "label_efficiency"),
     "draws": ("label_counts", "label_draws", "labelled", "task_of"),

@@ -31,9 +31,12 @@ MANY = ("layers", "seeds")
 NAMES = ("codes", "x", "rebuilt", *COLUMNS, "factors", *MANY, *CALLABLES)
 
 
-def checked(name: str, needs: Sequence[str], arrays: Mapping[str, Any], also: Sequence[str] = ()) -> dict[str, Any]:
+def checked(
+    name: str, needs: Sequence[str], arrays: Mapping[str, Any], also: Sequence[str] = (), as_given: bool = False
+) -> dict[str, Any]:
     """The arrays a metric needs, and those of `also` that are given (None where they are not).
 
+    The rows are put in an order that depends on their content alone, unless they stay `as_given`.
     x keeps its shape where `encode` or `decode` is needed too, because they take samples as they are.
     errors  DataError: one is missing, they differ in rows, are not finite, or hold fewer than 3 rows
     """
@@ -51,7 +54,7 @@ def checked(name: str, needs: Sequence[str], arrays: Mapping[str, Any], also: Se
     fewest = min((len(part) for part in flattened), default=3)
     if fewest < 3:
         raise DataError(f"{name} needs at least 3 rows, there are {fewest}", "measure on more (labelled) rows")
-    if flattened:
+    if flattened and not as_given:
         order = canonical_order(flattened)
         ready = {need: take(need, one, order) for need, one in ready.items()}
     return {need: ready.get(need) for need in (*needs, *also)}
@@ -159,9 +162,7 @@ def _read(name: str, need: str, value: Any, flat: bool) -> Any:
         if isinstance(value, np.ndarray) and value.ndim == 3:
             value = list(value)
         if isinstance(value, np.ndarray) or not isinstance(value, Sequence) or not len(value):
-            raise DataError(
-                f"seeds is of type {type(value).__name__}", "give a list of codes (n, units), one per seed"
-            )
+            raise DataError(f"seeds is of type {type(value).__name__}", "give a list of codes (n, units), one per seed")
         return [floats(f"the code of seed {place}", one) for place, one in enumerate(value)]
     return floats(need, value, flat=flat)
 

@@ -1,26 +1,40 @@
 """The card: every metric whose needs are met, in one dict, beside chance, raw features and PCA of equal width.
 
-Reads  codes; labels, x, rebuilt and encode where there are any.
-Gives  a JSON-ready dict, rows of a table from it, and the list of all metrics.
-Skips  rendering: `card_rows` feeds the report, the command writes the page.
+Reads  codes; labels, factors, nuisances, x, layers, callables where there are any (see `arrays`).
+Gives  `Card`, a JSON-ready dict with what paired tests need beside it; tables from it; the list of all metrics.
+Skips  rendering: the rows feed the report, the command writes the page.
 """
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, did_you_mean
 from . import METRICS
-from .arrays import floats, plain
-from .draws import labelled, scored_classes, task_of
-from .record import Metric, Reading, one_thread
+from .given import Given, given, rivals, shuffled
+from .properties import PROPERTIES
+from .readings import Job, Taken, processes_for, read_all
+from .record import Metric
 
-FORMAT = 1
+FORMAT = 2
+RIVALS = ("raw", "pca")
+TIMED = "metrics of one property share work: the first of them pays"
 Encode = Callable[[np.ndarray], np.ndarray]
+Told = Callable[[int, int, str], None]
+
+
+class Card(dict[str, Any]):
+    """A card as a dict of plain values.
+
+    points  (name of the row) -> (rows,) or (rows, draws) numbers whose mean is the value, for paired tests
+    """
+
+    points: dict[str, np.ndarray]
 
 
 def card(
@@ -31,53 +45,80 @@ def card(
     encode: Encode | None = None,
     seed: int = 0,
     rebuilt: Any = None,
-    only: tuple[str, ...] = (),
-) -> dict[str, Any]:
+    only: Sequence[str] = (),
+    *,
+    factors: Any = None,
+    nuisance: Any = None,
+    decode: Encode | None = None,
+    layers: Any = None,
+    groups: Any = None,
+    seeds: Any = None,
+    coarse: Any = None,
+    processes: int | None = None,
+    progress: Told | None = None,
+) -> Card:
     """Measure a code by everything that can be measured on it.
 
-    codes    (n, units); labels (n,), None or NaN where unknown; x (n, *shape), what was encoded
-    task     "class" or "number"; default: by the labels
-    encode   x -> codes, for smoothness and time
-    rebuilt  the decoder's answer to x
-    only     names of metrics, default all
-    returns  {"format", "n", "units", "features", "task", "seed", "metrics": [...], "not_measured": [...], "notes",
-             "seconds"}; each metric with value, low, high, n, chance, raw, pca, settings, seconds and its record
-    errors   DataError: codes that cannot be measured at all, an unknown name in `only`
+    codes      (n, units); labels (n,), None or NaN where unknown; x (n, *shape), what was encoded
+    task       "class" or "number"; default: by the labels
+    encode     x -> codes, decode  codes -> x, for smoothness, robustness and time
+    seed       of all that is drawn
+    rebuilt    the decoder's answer to x
+    only       names of metrics or of properties, default all
+    factors    (n, factors) ground truth, or name -> column
+    nuisance   (n,) what the code should not tell (speaker, device), or name -> column
+    layers     stage -> (n, units), in order; coarse (n,) a coarser level of the labels
+    groups     (n,) rows of one group never stand on both sides of a split
+    seeds      codes of the same rows from fits with other seeds
+    processes  how many at once; default: 1 for small data, else one per core; the bits are the same
+    progress   called with (done, of, what)
+    returns    {"format", "n", "units", "features", "task", "seed", "factors", "rows", "metrics": [...],
+               "not_measured": [...], "notes", "seconds"}; each metric with value, low, high, n, chance, raw, pca,
+               settings, seconds, property and its record. What does not fit is left out with a sentence, and the rest
+               is measured
+    errors     DataError: codes that cannot be measured at all, an unknown name in `only`
     """
     begun = time.perf_counter()
-    arrays = _arrays(codes, labels, x, encode, rebuilt)
-    notes: list[str] = []
-    if labels is not None:
-        task = _task(arrays, task, notes)
-    unknown = set(only) - set(METRICS)
-    if unknown:
-        raise DataError(f"no metric is called {min(unknown)!r}", f"known: {', '.join(sorted(METRICS))}")
-    rivals = _rivals(arrays) if "x" in arrays else {}
-    rows, skipped = [], []
-    for name in only or sorted(METRICS, key=list(METRICS).index):
-        record = METRICS[name]
-        missing = [need for need in record.needs if need not in arrays]
-        if missing:
-            skipped.append({"name": name, "needs": missing, "why": f"{' and '.join(missing)} not given"})
+    others = {"labels": labels, "x": x, "encode": encode, "decode": decode, "rebuilt": rebuilt, "factors": factors}
+    others |= {"nuisance": nuisance, "layers": layers, "groups": groups, "seeds": seeds, "coarse": coarse}
+    names = chosen(only)
+    found = given(codes, task, others)
+    variants = {"code": found, **rivals(found)}
+    jobs, skipped = _jobs(names, found)
+    options = {name: _options(METRICS[name], seed, found.task) for name in names}
+    measured = _measured(jobs, variants, options, processes_for(found, processes), progress)
+    rows, points = [], {}
+    for job in jobs:
+        taken = measured[job]
+        if taken.reading is None:
+            skipped.append({"name": row_name(job), "needs": [], "why": taken.why})
             continue
-        try:
-            rows.append(_row(record, arrays, rivals, _options(record, seed, task)))
-        except DataError as error:
-            skipped.append({"name": name, "needs": [], "why": str(error)})
-    notes += [f"{row['name']}: {row['note']}" for row in rows if row["note"]]
-    features = int(np.prod(arrays["x"].shape[1:])) if "x" in arrays else None
-    return {
-        "format": FORMAT,
-        "n": len(arrays["codes"]),
-        "units": int(arrays["codes"].shape[1]),
-        "features": features,
-        "task": task,
-        "seed": seed,
-        "metrics": rows,
-        "not_measured": skipped,
-        "notes": notes,
-        "seconds": round(time.perf_counter() - begun, 3),
-    }
+        rows.append(_row(job, measured, options[job.metric]))
+        if taken.reading.points is not None:
+            points[row_name(job)] = np.asarray(taken.reading.points, np.float32)
+    notes = [*found.notes, *(f"{row['name']}: {row['note']}" for row in rows if row["note"])]
+    arrays = found.arrays
+    made = Card(
+        format=FORMAT,
+        n=len(arrays["codes"]),
+        units=int(arrays["codes"].shape[1]),
+        features=int(np.prod(arrays["x"].shape[1:])) if "x" in arrays else None,
+        task=found.task,
+        seed=seed,
+        factors=found.factors,
+        rows=_rows_told(found),
+        metrics=rows,
+        not_measured=skipped,
+        notes=notes,
+        seconds=round(time.perf_counter() - begun, 3),
+    )
+    made.points = points
+    return made
+
+
+def row_name(job: Job) -> str:
+    """The name of a card's row: the metric, with the nuisance it is about."""
+    return f"{job.metric} ({job.nuisance})" if job.nuisance else job.metric
 
 
 def card_rows(card: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
@@ -89,114 +130,134 @@ def card_rows(card: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
 
 def table_of_metrics() -> tuple[list[str], list[list[Any]]]:
     """Every registered metric: columns and rows for `codelayer measure --list`."""
-    columns = ["metric", "asks", "needs", "worst", "best", "chance", "interval", "cost", "do not trust", "source"]
+    columns = ["property", "metric", "asks", "needs", "worst", "best", "chance", "interval", "cost", "do not trust"]
     rows: list[list[Any]] = []
-    for one in METRICS.values():
-        asks = [one.name, one.question, ", ".join(one.needs), one.worst, one.best, one.null]
+    for name in in_order(METRICS):
+        one = METRICS[name]
+        needs = ", ".join(one.needs) + "".join(f" ({more})" for more in one.also)
+        asks = [one.measures, one.name, one.question, needs, one.worst, one.best, one.null]
         rows.append([*asks, one.interval, one.cost, one.distrust, one.source])
-    return columns, rows
+    return [*columns, "source"], rows
 
 
-def chance_of(record: Metric, arrays: Mapping[str, Any], options: Mapping[str, Any], reading: Reading) -> float | None:
-    """What the metric gives by luck: its closed form, or its value on codes with shuffled rows or columns.
+def chosen(only: Sequence[str]) -> list[str]:
+    """Names of metrics in the order of a card: those named, those of a property that is named, or all.
 
-    returns  None where luck has no meaning (counts, times) or its score is undefined
+    errors  DataError: an unknown name
     """
-    if reading.chance is not None:
-        return reading.chance
-    if record.null.startswith("closed form") and record.shuffle == "":
-        return record.worst
-    if record.shuffle == "" or "codes" not in arrays:
-        return None
-    rng = np.random.default_rng([int(options.get("seed", 0)), 37])
-    codes = floats("codes", arrays["codes"])
-    mixed = codes[rng.permutation(len(codes))] if record.shuffle == "rows" else rng.permuted(codes, axis=0)
-    return _value(record, {**arrays, "codes": mixed}, options)
+    only = (only,) if isinstance(only, str) else only
+    unknown = set(only) - set(METRICS) - set(PROPERTIES)
+    if unknown:
+        known = [*PROPERTIES, *METRICS]
+        raise DataError(
+            f"no metric is called {min(unknown)!r}{did_you_mean(min(unknown), known)}", f"known: {', '.join(known)}"
+        )
+    wanted = [name for name in METRICS if not only or name in only or METRICS[name].measures in only]
+    return in_order(wanted)
 
 
-def _arrays(codes: Any, labels: Any, x: Any, encode: Encode | None, rebuilt: Any) -> dict[str, Any]:
-    arrays: dict[str, Any] = {"codes": floats("codes", codes)}
-    if labels is not None:
-        arrays["labels"] = plain(labels)
-    if x is not None:
-        arrays["x"] = floats("x", x, flat=False)
-    if rebuilt is not None:
-        arrays["rebuilt"] = floats("rebuilt", rebuilt)
-    if encode is not None:
-        arrays["encode"] = encode
-    lengths = {name: len(array) for name, array in arrays.items() if name != "encode"}
-    if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name} has {n}" for name, n in lengths.items())
-        raise DataError(f"the arrays differ in rows: {told}", "row i of each must be the same sample")
-    return arrays
+def in_order(names: Sequence[str] | Mapping[str, Any]) -> list[str]:
+    """Names of metrics by property, as a card shows them."""
+    places = {name: place for place, name in enumerate([*PROPERTIES, "other"])}
+    return sorted(names, key=lambda name: places[METRICS[name].measures])
 
 
-def _task(arrays: dict[str, Any], task: str | None, notes: list[str]) -> str | None:
-    known = labelled(arrays["labels"])
-    if known.sum() < len(known):
-        notes.append(f"{len(known) - known.sum()} rows without a label are left out where labels are needed")
-    if not known.any():
-        del arrays["labels"]
-        return None
-    task = task or task_of(arrays["labels"])
-    if task == "class":
-        kept = np.isin(arrays["labels"][known].astype(str), scored_classes(arrays["labels"]).astype(str))
-        if not kept.all():
-            notes.append(f"{(~kept).sum()} rows of classes with one member are not scored")
-    return task
-
-
-def _rivals(arrays: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    # the same arrays with raw features, or PCA of equal width, in the place of the code
-    from sklearn.decomposition import PCA
-
-    x = arrays["x"]
-    flat = x.reshape(len(x), -1)
-    with one_thread():
-        solver = "covariance_eigh" if len(flat) >= flat.shape[1] else "full"
-        pca = PCA(min(arrays["codes"].shape[1], *flat.shape), svd_solver=solver).fit(flat)
-        reduced = pca.transform(flat)
-        rebuilt = pca.inverse_transform(reduced)
-
-    def project(rows: np.ndarray) -> np.ndarray:
-        return pca.transform(np.asarray(rows).reshape(len(rows), -1))
-
-    def keep(rows: np.ndarray) -> np.ndarray:
-        return np.asarray(rows).reshape(len(rows), -1)
-
-    shared = {name: arrays[name] for name in ("x", "labels") if name in arrays}
-    return {
-        "raw": shared | {"codes": flat, "rebuilt": flat, "encode": keep},
-        "pca": shared | {"codes": reduced, "rebuilt": rebuilt, "encode": project},
-    }
+def _jobs(names: Sequence[str], found: Given) -> tuple[list[Job], list[dict[str, Any]]]:
+    jobs, skipped = [], []
+    for name in names:
+        lacking, why = found.why_not(METRICS[name].needs)
+        if lacking:
+            skipped.append({"name": name, "needs": lacking, "why": why})
+        else:
+            nuisances = found.nuisances if "nuisance" in METRICS[name].needs else ("",)
+            jobs += [Job("code", name, nuisance) for nuisance in nuisances]
+    return jobs, skipped
 
 
 def _options(record: Metric, seed: int, task: str | None) -> dict[str, Any]:
-    given = {"seed": seed, "task": task}
-    return {name: given.get(name, default) for name, default in record.settings.items()}
+    known = {"seed": seed, "task": task}
+    return {name: known.get(name, default) for name, default in record.settings.items()}
 
 
-def _row(
-    record: Metric, arrays: Mapping[str, Any], rivals: Mapping[str, dict[str, Any]], options: dict[str, Any]
-) -> dict[str, Any]:
-    begun = time.perf_counter()
-    reading = record.read(arrays, options)
-    seconds = time.perf_counter() - begun
+def _measured(
+    jobs: list[Job],
+    variants: dict[str, Given],
+    options: Mapping[str, Mapping[str, Any]],
+    processes: int,
+    progress: Told | None,
+) -> dict[Job, Taken]:
+    """The code and its rivals first, then chance: some metrics know theirs in closed form."""
+    beside = [
+        Job(rival, job.metric, job.nuisance) for job in jobs for rival in RIVALS if _rivalled(job, rival, variants)
+    ]
+    expected, done = len(jobs) + len(beside), 0
+
+    def told(job: Job) -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, max(expected, done), row_name(job))
+
+    measured = read_all([*jobs, *beside], variants, options, processes, told)
+    lucky = [(job, METRICS[job.metric].shuffle) for job in jobs if _shuffles(job, measured[job])]
+    for what in {what for _, what in lucky}:
+        seeds = {int(options[job.metric].get("seed", 0)) for job, how in lucky if how == what}
+        variants[what] = shuffled(variants["code"], what, max(seeds))
+    expected += len(lucky)
+    chance = [Job(what, job.metric, job.nuisance) for job, what in lucky]
+    return measured | read_all(chance, variants, options, processes, told)
+
+
+def _rivalled(job: Job, rival: str, variants: Mapping[str, Given]) -> bool:
+    record = METRICS[job.metric]
     # raw features need no encoding: there is no time to compare with
-    beside = {name: _value(record, other, options) for name, other in rivals.items() if record.exact or name != "raw"}
+    if rival not in variants or (not record.exact and rival == "raw"):
+        return False
+    lacking, _ = variants[rival].why_not(record.needs)
+    return not lacking and bool({"codes", "rebuilt", "encode"} & set(record.needs))
+
+
+def _shuffles(job: Job, taken: Taken) -> bool:
+    return (
+        taken.reading is not None
+        and taken.reading.chance is None
+        and METRICS[job.metric].shuffle != ""
+        and "codes" in METRICS[job.metric].needs
+    )
+
+
+def _row(job: Job, measured: Mapping[Job, Taken], options: Mapping[str, Any]) -> dict[str, Any]:
+    record, taken = METRICS[job.metric], measured[job]
+    reading = taken.reading
+    if reading is None:
+        raise ValueError(f"{job} was not measured")
+
+    def beside(variant: str) -> float | None:
+        # a rival or a shuffle may leave a score undefined; that is no reason to lose the code's own
+        other = measured.get(Job(variant, job.metric, job.nuisance))
+        return None if other is None or other.reading is None else other.reading.value
+
+    chance = reading.chance
+    if chance is None:
+        chance = beside(record.shuffle) if record.shuffle else None
+        if chance is None and record.null.startswith("closed form") and not record.shuffle:
+            chance = record.worst
     return {
-        "name": record.name,
+        "name": row_name(job),
+        "metric": job.metric,
+        "of": job.nuisance,
+        "property": record.measures,
         "question": record.question,
         "value": reading.value,
         "low": reading.low,
         "high": reading.high,
         "n": reading.n,
-        "chance": chance_of(record, arrays, options, reading),
-        "raw": beside.get("raw"),
-        "pca": beside.get("pca"),
+        "chance": chance,
+        "raw": beside("raw"),
+        "pca": beside("pca"),
         "worst": record.worst,
         "best": record.best,
-        "settings": options,
+        "settings": dict(options),
         "more": reading.more,
         "note": reading.note,
         "null": record.null,
@@ -204,13 +265,16 @@ def _row(
         "cost": record.cost,
         "distrust": record.distrust,
         "source": record.source,
-        "seconds": round(seconds, 4),
+        "seconds": round(taken.seconds, 4),
     }
 
 
-def _value(record: Metric, arrays: Mapping[str, Any], options: Mapping[str, Any]) -> float | None:
-    # a rival or a shuffle may leave a score undefined; that is no reason to lose the code's own
-    try:
-        return record.read(arrays, options).value
-    except DataError:
-        return None
+def _rows_told(found: Given) -> dict[str, str]:
+    """A hash of what tells which rows these are: cards with an equal one can be compared row by row."""
+    told = {}
+    for name in ("x", "labels", "factors"):
+        if name in found.arrays:
+            value = found.arrays[name]
+            raw = np.ascontiguousarray(value if value.dtype.kind in "fiub" else value.astype(str)).tobytes()
+            told[name] = hashlib.blake2b(raw, digest_size=12).hexdigest()
+    return told

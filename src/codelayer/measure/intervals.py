@@ -57,6 +57,16 @@ def area_interval(curve: Curve, groups: Any = None, resamples: int = RESAMPLES, 
     return _interval(curve.area, found)
 
 
+def area_points(curve: Curve) -> np.ndarray:
+    """(scored rows, draws) numbers whose mean is the area: what each row adds under each draw of labels."""
+    gains = _points(curve, area_weights(curve.counts)[:, None])[..., 0].T
+    truth = curve.truth[curve.scored]
+    if curve.task == "class":
+        _, places, sizes = np.unique(truth, return_inverse=True, return_counts=True)
+        return gains * (len(truth) / (len(sizes) * sizes))[places][:, None]
+    return 1 + gains / truth.var()
+
+
 def curve_bands(curve: Curve, groups: Any = None, resamples: int = RESAMPLES, seed: int = 0) -> list[Interval]:
     """The mean score with its interval at each count: the band of a drawn curve."""
     with one_thread():

@@ -7,6 +7,8 @@ Skips  likelihoods: those belong to the losses.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..errors import DataError
@@ -53,8 +55,7 @@ def squared_error(x: np.ndarray, rebuilt: np.ndarray) -> Reading:
     x, rebuilt  (n, features)
     returns     mean over samples, in squared units of x, at least 0
     """
-    reading = mean_reading(_errors(x, rebuilt))
-    return Reading(reading.value, reading.low, reading.high, reading.n, chance=float(_spread(x).mean()))
+    return replace(mean_reading(_errors(x, rebuilt)), chance=float(_spread(x).mean()))
 
 
 @metric(
@@ -116,4 +117,4 @@ def _share(x: np.ndarray, errors: np.ndarray) -> Reading:
     ratio = errors.mean() / spread.mean()
     half = Z95 * float((errors - ratio * spread).std(ddof=1)) / (len(x) ** 0.5 * float(spread.mean()))
     value = float(1 - ratio)
-    return Reading(value, value - half, value + half, len(x), chance=None)
+    return Reading(value, value - half, value + half, len(x), points=1 - errors / spread.mean())

@@ -34,6 +34,7 @@ class Reading:
     n          rows (or, for units, columns) the value was taken from
     chance     the closed form, where there is one; else the card makes chance by the metric's `null`
     more       further numbers, JSON-ready
+    points     (rows,) or (rows, draws) numbers whose mean is the value, for paired tests; None where there are none
     """
 
     value: float
@@ -43,6 +44,7 @@ class Reading:
     chance: float | None = None
     note: str = ""
     more: dict[str, Any] = field(default_factory=dict)
+    points: np.ndarray | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -84,10 +86,13 @@ class Metric:
         arrays |= {name: options.pop(name) for name in (*self.needs, *self.also) if name in options}
         return self.read(arrays, options).value
 
-    def read(self, arrays: Mapping[str, Any], options: Mapping[str, Any] | None = None) -> Reading:
+    def read(
+        self, arrays: Mapping[str, Any], options: Mapping[str, Any] | None = None, as_given: bool = False
+    ) -> Reading:
         """The value with interval, n and details.
 
-        arrays   name -> array (or callable, for encode); names the metric does not need are passed over
+        arrays    name -> array (or callable, for encode); names the metric does not need are passed over
+        as_given  keep the order of the rows: what is drawn at random is then the same rows for every code of them
         errors   DataError: arrays that do not fit one another, are not finite, or leave the score undefined
         """
         options = dict(options or {})
@@ -97,7 +102,7 @@ class Metric:
                 f"{self.name}() has no option {min(unknown)!r}; it takes {', '.join(self.settings) or 'none'}"
             )
         with one_thread(), np.errstate(all="ignore"):
-            reading = self.function(**checked(self.name, self.needs, arrays, self.also), **options)
+            reading = self.function(**checked(self.name, self.needs, arrays, self.also, as_given), **options)
         if not np.isfinite(reading.value):
             raise DataError(
                 f"{self.name} is not a finite number on these arrays",
@@ -193,4 +198,4 @@ def mean_reading(points: np.ndarray, note: str = "") -> Reading:
     n = len(points)
     value = float(points.mean(dtype=np.float64))
     half = Z95 * float(points.std(ddof=1, dtype=np.float64)) / n**0.5 if n > 1 else 0.0
-    return Reading(value, value - half, value + half, n, note=note)
+    return Reading(value, value - half, value + half, n, note=note, points=points)

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import DataError
 from .curves import Curve, curve_area, label_curve, label_efficiency
 from .draws import class_index, halves, label_counts, scored_classes, task_of
-from .intervals import area_interval
+from .intervals import area_interval, area_points
 from .neighbors import EXACT_ROWS, Distances, anchor_rows, blocks
 from .record import Reading, mean_reading, metric
 
@@ -165,4 +165,4 @@ def _area(
     more = {"counts": list(curve.counts), "scores": [float(v) for v in curve.mean]}
     if curve.aucs is not None:
         more["auc"] = float(np.mean(curve_area(curve.aucs, curve.counts)))
-    return Reading(value, low, high, int(curve.scored.sum()), chance, more=more)
+    return Reading(value, low, high, int(curve.scored.sum()), chance, more=more, points=area_points(curve))

@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .gauges import gauge, matrix
     from .lines import Series, bars, curves, strip
     from .maps import map2d
     from .page import Report
@@ -28,9 +29,11 @@ _HOME = {
     "Series": "lines",
     "bars": "lines",
     "curves": "lines",
+    "gauge": "gauges",
     "image_rows": "pictures",
     "interval": "text",
     "map2d": "maps",
+    "matrix": "gauges",
     "number": "text",
     "scatter": "points",
     "strip": "lines",
@@ -45,9 +48,11 @@ __all__ = [
     "Series",
     "bars",
     "curves",
+    "gauge",
     "image_rows",
     "interval",
     "map2d",
+    "matrix",
     "number",
     "scatter",
     "strip",

@@ -211,6 +211,9 @@ svg .on-map{font-size:16px;font-weight:700;paint-order:stroke;stroke:var(--page)
 .strip .ticks path{stroke:var(--s);stroke-width:1.4;opacity:.5}
 .strip .hist{fill:var(--s);opacity:.6}
 .strip .mark{stroke:var(--ink);stroke-width:1.8}
+.gauge .beside{stroke:var(--muted);stroke-width:1.6}
+.shade{fill:var(--s)}
+svg .shade-dark{fill:var(--page)}
 
 .notes{margin-top:3rem;border-top:1px solid var(--rule);padding-top:1rem;font-size:.88rem;color:var(--muted)}
 .notes ol{margin:0;padding-left:1.4rem}

@@ -1,0 +1,159 @@
+"""Several cards side by side: differences with intervals, paired over the same rows, adjusted for how many there are.
+
+Reads  cards of codes of the same rows, in the same order, made with equal settings.
+Gives  `compare`: a JSON-ready table of every metric and every pair with the first card.
+Skips  tests without per-row values: such metrics stand side by side, and say so.
+
+The difference of two means over the same rows is the mean of the differences; its standard error comes from the rows
+(or whole groups), and, for label curves, from the draws of labels as well, the two added as for two crossed samples.
+Source: Holm 1979 for the adjustment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from .arrays import plain
+from .cards import Card
+from .record import Z95
+
+FORMAT = 1
+SURE = 0.05
+
+
+def compare(cards: Mapping[str, Card], groups: Any = None) -> dict[str, Any]:
+    """Set cards side by side and test every pair of them, metric by metric.
+
+    cards    name -> card, two or more of the same rows
+    groups   (n,) rows of one group count as one observation, where the metric has a value for every row
+    returns  {"format", "cards": [{"name", "n", "units", "seconds"}], "metrics": [{"name", "property", "worst", "best",
+             "values": {card: {"value", "low", "high"}}}], "pairs": [{"metric", "a", "b", "difference" (a - b), "low",
+             "high", "p", "p_holm", "better": name or ""}], "untested": [{"metric", "why"}], "notes"}
+    errors   DataError: fewer than two cards, or cards of other rows
+    """
+    if len(cards) < 2:
+        raise DataError(f"{len(cards)} card cannot be compared", "give at least two")
+    notes = _check_rows(cards)
+    names = list(dict.fromkeys(row["name"] for one in cards.values() for row in one["metrics"]))
+    rows = {name: {card: _row(one, name) for card, one in cards.items()} for name in names}
+    metrics, pairs, untested = [], [], []
+    for name in names:
+        known = {card: row for card, row in rows[name].items() if row is not None}
+        first = next(iter(known.values()))
+        values = {card: {key: row[key] for key in ("value", "low", "high")} for card, row in known.items()}
+        about = {key: first[key] for key in ("name", "property", "question", "worst", "best", "chance")}
+        metrics.append({**about, "values": values})
+        found, why = _tests(name, {card: cards[card] for card in known}, first, groups)
+        pairs += found
+        if why:
+            untested.append({"metric": name, "why": why})
+    _holm(pairs)
+    about = [{"name": name, **{key: one[key] for key in ("n", "units", "seconds")}} for name, one in cards.items()]
+    found = {"format": FORMAT, "cards": about, "metrics": metrics, "pairs": pairs}
+    return {**found, "untested": untested, "notes": notes}
+
+
+def holm(p: Sequence[float]) -> np.ndarray:
+    """p-values adjusted for how many there are, each at most 1, in the order given (Holm 1979)."""
+    values = np.asarray(p, float)
+    order = np.argsort(values, kind="stable")
+    steps = values[order] * np.arange(len(values), 0, -1)
+    out = np.empty(len(values))
+    out[order] = np.minimum(1.0, np.maximum.accumulate(steps)) if len(values) else steps
+    return out
+
+
+def _check_rows(cards: Mapping[str, Card]) -> list[str]:
+    """Refuse cards of other rows; tell what could not be checked."""
+    (first, one), *others = cards.items()
+    notes = []
+    for name, other in others:
+        if other["n"] != one["n"]:
+            raise DataError(
+                f"card {first!r} has {one['n']} rows, {name!r} has {other['n']}", "compare codes of the same rows"
+            )
+        common = set(one["rows"]) & set(other["rows"])
+        unlike = sorted(key for key in common if one["rows"][key] != other["rows"][key])
+        if unlike:
+            raise DataError(
+                f"cards {first!r} and {name!r} were made with other {unlike[0]}",
+                "compare codes of the same rows in the same order",
+            )
+        if not common:
+            notes.append(
+                f"whether {first} and {name} are of the same rows could not be checked: give labels or x to both"
+            )
+        if other["seed"] != one["seed"]:
+            notes.append(f"{first} and {name} were made with other seeds: what was drawn for them differs")
+    return notes
+
+
+def _row(card: Card, name: str) -> dict[str, Any] | None:
+    return next((row for row in card["metrics"] if row["name"] == name), None)
+
+
+def _tests(
+    name: str, cards: Mapping[str, Card], record: Mapping[str, Any], groups: Any
+) -> tuple[list[dict[str, Any]], str]:
+    if len(cards) < 2:
+        return [], "only one card has it"
+    points = {card: one.points.get(name) for card, one in cards.items()}
+    if any(one is None for one in points.values()):
+        return [], "it has no value per row, which a paired test needs"
+    shapes = {one.shape for one in points.values() if one is not None}
+    if len(shapes) > 1:
+        return [], f"its values are of {' and '.join(str(shape[0]) for shape in sorted(shapes))} rows"
+    found = []
+    for a, b in combinations(points, 2):
+        first, second = points[a], points[b]
+        if first is None or second is None:
+            continue
+        difference, half, p = _paired(first.astype(np.float64) - second.astype(np.float64), groups)
+        better = _better(difference, record["worst"], record["best"])
+        found.append(
+            {"metric": name, "a": a, "b": b, "difference": difference, "low": difference - half}
+            | {"high": difference + half, "p": p, "better": {1: a, -1: b}.get(better, "")}
+        )
+    return found, ""
+
+
+def _paired(gaps: np.ndarray, groups: Any) -> tuple[float, float, float]:
+    """Mean difference, half the width of its 95 % interval, and a two-sided p."""
+    from scipy.stats import norm
+
+    gaps = gaps if gaps.ndim == 2 else gaps[:, None]
+    mean = float(gaps.mean())
+    by_row = gaps.mean(1)
+    if groups is not None and len(plain(groups)) == len(by_row):
+        places = np.unique(plain(groups).astype(str), return_inverse=True)[1].reshape(-1)
+        sums, sizes = np.bincount(places, by_row - mean), np.bincount(places)
+        spread = float(np.square(sums).sum()) / len(by_row) ** 2 * len(sizes) / max(1, len(sizes) - 1)
+    else:
+        spread = float(by_row.var(ddof=1)) / len(by_row)
+    if gaps.shape[1] > 1:
+        spread += float(gaps.mean(0).var(ddof=1)) / gaps.shape[1]
+    if spread <= 0:
+        return mean, 0.0, 1.0 if mean == 0 else 0.0
+    error = spread**0.5
+    return mean, Z95 * error, float(2 * norm.sf(abs(mean) / error))
+
+
+def _better(difference: float, worst: float | None, best: float | None) -> int:
+    """1 where the first is better, -1 where the second is, 0 where nobody can say."""
+    if difference == 0 or best is None:
+        return 0
+    up = best > worst if worst is not None else best > 0
+    return 1 if (difference > 0) == up else -1
+
+
+def _holm(pairs: list[dict[str, Any]]) -> None:
+    """Add the adjusted p of every test; where it is not below SURE nobody is called better."""
+    for one, adjusted in zip(pairs, holm([pair["p"] for pair in pairs]), strict=True):
+        one["p_holm"] = float(adjusted)
+        if not adjusted < SURE:
+            one["better"] = ""

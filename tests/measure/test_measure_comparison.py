@@ -1,0 +1,121 @@
+"""Cards side by side: paired, counted, and silent where nothing is sure."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codelayer.errors import DataError, RunError
+from codelayer.measure import card, compare, read_card, save_card, save_comparison
+from codelayer.measure.comparison import holm
+
+RNG = np.random.default_rng(0)
+Y = np.arange(240) % 3
+X = RNG.normal(size=(3, 5))[Y] * 2 + RNG.normal(size=(240, 5))
+ONLY = ("linear_area", "silhouette", "hoyer", "trustworthiness", "dead_share")
+
+
+def test_holm_is_the_hand_computed_adjustment():
+    np.testing.assert_allclose(holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
+    assert list(holm([])) == [] and list(holm([0.7])) == [0.7]
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+@settings(deadline=None, derandomize=True)
+def test_adjusted_values_are_no_smaller_and_keep_the_order(p):
+    adjusted = holm(p)
+    assert ((adjusted >= np.array(p) - 1e-12) & (adjusted <= 1)).all()
+    assert (np.diff(adjusted[np.argsort(p, kind="stable")]) >= 0).all()
+
+
+def test_a_code_is_as_good_as_itself():
+    both = {name: card(X[:, :2], Y, X, only=ONLY) for name in ("a", "b")}
+    found = compare(both)
+    assert found["pairs"] and all(pair["difference"] == 0 and pair["p_holm"] == 1 for pair in found["pairs"])
+    assert not any(pair["better"] for pair in found["pairs"])
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_a_clearly_better_code_is_named_and_metrics_without_a_direction_or_rows_are_not_judged():
+    cards = {"data": card(X, Y, X, only=ONLY), "noise": card(RNG.normal(size=(240, 5)), Y, X, only=ONLY)}
+    found = compare(cards)
+    better = {pair["metric"]: pair["better"] for pair in found["pairs"]}
+    assert better["linear_area"] == better["silhouette"] == better["trustworthiness"] == "data"
+    area = next(pair for pair in found["pairs"] if pair["metric"] == "linear_area")
+    values = {one["name"]: one["values"] for one in found["metrics"]}["linear_area"]
+    assert area["difference"] == pytest.approx(values["data"]["value"] - values["noise"]["value"], abs=1e-5)
+    assert area["low"] < area["difference"] < area["high"] and area["low"] > 0.2
+    assert {one["metric"]: one["why"] for one in found["untested"]}["dead_share"].startswith("it has no value per row")
+
+
+def test_lower_is_better_where_the_best_is_the_lowest():
+    some = {"full": X, "half": X * [1, 1, 0, 0, 0]}
+    cards = {name: card(X, x=X, rebuilt=one, only=("squared_error",)) for name, one in some.items()}
+    (pair,) = compare(cards)["pairs"]
+    assert pair["better"] == "full" and pair["difference"] < 0
+
+
+def test_codes_that_differ_by_luck_alone_are_rarely_told_apart():
+    rng, false = np.random.default_rng(1), 0
+    for _ in range(100):
+        cards = {name: card(rng.normal(size=(60, 4)), only=("hoyer",)) for name in "ab"}
+        false += compare(cards)["pairs"][0]["p"] < 0.05
+    assert false <= 12  # 5 expected, sd 2.2
+
+
+def test_rows_of_a_group_count_as_one_observation():
+    groups = np.arange(240) // 20
+    gain = 1 + np.random.default_rng(2).random(12)[groups][:, None]
+    rebuilt = {"a": X + gain, "b": X + 1}
+    cards = {name: card(X, x=X, rebuilt=one, only=("squared_error",)) for name, one in rebuilt.items()}
+    (alone,), (grouped,) = compare(cards)["pairs"], compare(cards, groups=groups)["pairs"]
+    assert grouped["high"] - grouped["low"] > 1.5 * (alone["high"] - alone["low"])
+    assert grouped["difference"] == alone["difference"]
+
+
+def test_cards_of_other_rows_are_refused():
+    one = card(X, Y, only=("silhouette",))
+    with pytest.raises(DataError, match="made with other labels"):
+        compare({"a": one, "b": card(X, Y[::-1], only=("silhouette",))})
+    with pytest.raises(DataError, match="has 240 rows, 'b' has 239"):
+        compare({"a": one, "b": card(X[1:], Y[1:], only=("silhouette",))})
+    with pytest.raises(DataError, match="1 card cannot be compared"):
+        compare({"a": one})
+    assert "could not be checked" in compare({"a": card(X, only=("hoyer",)), "b": card(X, only=("hoyer",))})["notes"][0]
+
+
+def test_a_saved_card_comes_back_with_what_the_tests_need(tmp_path):
+    one = card(X, Y, X, only=ONLY)
+    page = save_card(one, tmp_path / "one", "mine & <yours>")
+    text = page.read_text(encoding="utf-8")
+    assert "mine &amp; &lt;yours&gt;" in text and "<script src" not in text
+    for path in (tmp_path / "one", tmp_path / "one" / "card.json"):
+        back = read_card(path)
+        assert dict(back) == dict(one)
+        np.testing.assert_array_equal(back.points["silhouette"], one.points["silhouette"])
+    page = save_comparison(compare({"a": one, "b": read_card(tmp_path / "one")}), tmp_path / "both")
+    assert page.name == "comparison.html" and (tmp_path / "both" / "comparison.json").exists()
+    with pytest.raises(RunError, match="is a file, not a folder"):
+        save_comparison({}, page)
+
+
+@pytest.mark.parametrize(
+    "content, told", [("{", "is no card"), ("[]", "is no card"), ('{"metrics": [], "format": 99}', "format 99")]
+)
+def test_what_is_no_card_is_refused(tmp_path, content, told):
+    (tmp_path / "card.json").write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=told):
+        read_card(tmp_path)
+    with pytest.raises(DataError, match="there is no card"):
+        read_card(tmp_path / "nowhere")
+
+
+def test_damaged_values_per_row_are_refused(tmp_path):
+    save_card(card(X, only=("hoyer",)), tmp_path)
+    (tmp_path / "card.safetensors").write_bytes(b"\x00" * 40)
+    with pytest.raises(DataError, match="cannot be read"):
+        read_card(tmp_path)
