@@ -224,7 +224,7 @@ class Group:
             epoch = close_epoch(one.model, at, losses[place], self.settings["patience"], seconds / len(self.members))
             if epoch.number == 1:
                 with one.noting():
-                    warn_of_idle(one.model.objective, epoch.terms)
+                    warn_of_idle(one.model.objective, epoch.terms, one.model.plan.code_size)
         self.sums.zero_()
 
     def _held_out(self) -> list[float] | list[None]:

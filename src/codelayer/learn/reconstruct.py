@@ -8,7 +8,7 @@ Skips  judging: a large error says that a row is unlike those that were learned 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -47,7 +47,12 @@ class _Sink(Protocol):
 
 
 def reconstruct_file(
-    coder: Coder, source: str, out: str | Path, errors: str | Path | None = None, watch: Watch | None = None
+    coder: Coder,
+    source: str,
+    out: str | Path,
+    errors: str | Path | None = None,
+    watch: Watch | None = None,
+    set_aside: Collection[str] = (),
 ) -> Reconstructed:
     """Rebuild every row of a source from its code.
 
@@ -55,6 +60,7 @@ def reconstruct_file(
     errors   .csv or .parquet of key and error, by default NAME-errors.csv beside `out`: the mean over the encoded
              numbers that are known of (rebuilt - encoded)^2, in squared units of the encoded input
     watch    called with the rows done so far
+    set_aside  columns of the source that were left out of learning on purpose
     returns  what was written; errors  DataError: see `Coding`; another suffix; a code without a decoder is rebuilt
              by its ridge decoder
     """
@@ -63,7 +69,7 @@ def reconstruct_file(
     kind = checked_kind(listed, TABLES, source)
     if listed == out:
         raise DataError(f"{out} is named twice", "give --errors another name than --out")
-    coding, found, names = Coding(coder, source), [], []
+    coding, found, names = Coding(coder, source, set_aside), [], []
     with _sink(coder, source, out) as sink, TableFile(listed) as table:
         for keys, good, rows, encoded in coding.batches():
             rebuilt, error = _rebuilt(coder, len(keys), good, rows, encoded)
