@@ -20,6 +20,7 @@ from PIL import Image
 
 from ..data.codefiles import ArrayFile, TableFile, code_table, write_skipped
 from ..data.load import suffix_of
+from ..data.schema import Schema
 from ..errors import DataError
 from .coder import Coder
 from .files import TABLES, Watch, Written, checked_kind, rebuilt_array, rebuilt_table
@@ -107,7 +108,7 @@ def _rebuilt(
 @contextmanager
 def _sink(coder: Coder, source: str, out: Path) -> Generator[_Sink]:
     if coder.schema_.kind == "image" and not out.suffix:
-        yield _Pictures(out, source)
+        yield _Pictures(out, source, coder.schema_)
         return
     is_table = coder.schema_.kind == "table"
     why = ": this bundle was learned on a table" if is_table else ""
@@ -137,21 +138,25 @@ class _Array:
 
 
 class _Pictures:
-    """A folder of .png files, named by the keys; none is written outside of it."""
+    """A folder of .png files, named by the keys; none is written outside of it. White is the encoded 1."""
 
-    def __init__(self, folder: Path, source: str) -> None:
+    def __init__(self, folder: Path, source: str, schema: Schema) -> None:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise DataError(f"{folder} is there already and not empty", "give a new folder")
         if Path(source).exists() and folder.exists() and folder.samefile(source):
             raise DataError(f"{folder} is the very folder that is read", "give another name")
-        self.folder = folder
+        self.folder, self.schema = folder, schema
 
     def write(self, keys: np.ndarray, rebuilt: Any, good: np.ndarray) -> None:
         for key, picture in zip(keys[good].tolist(), rebuilt[good], strict=True):
             path = self.folder / self._name(key)
             path.parent.mkdir(parents=True, exist_ok=True)
-            grey = picture if picture.dtype == np.uint8 else np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+            grey = picture if picture.dtype == np.uint8 else self._grey(picture)
             Image.fromarray(grey[..., 0] if grey.ndim == 3 and grey.shape[2] == 1 else grey).save(path)
+
+    def _grey(self, picture: np.ndarray) -> np.ndarray:
+        encoded = (picture.reshape(self.schema.shape) - self.schema.center) / self.schema.spread
+        return np.rint(np.clip(encoded, 0, 1) * 255).astype(np.uint8)
 
     @staticmethod
     def _name(key: Any) -> str:
