@@ -159,10 +159,11 @@ def learn(
     was_done, was_begun = _is_done(folder), _is_begun(folder)
     print(f"{source.name}: {rows:,} rows; {expand(objective)}; code of {code_size} units")
     progress, last = Progress("learn", unit="epochs"), None
+    aside = [name for name in (label, group, *drop) if name is not None]
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*units are dead")  # they are told below
-            for epoch in coder.fit_epochs(source.x, source.labels, checkpoint_seconds, source.groups):
+            for epoch in coder.fit_epochs(source.x, source.labels, checkpoint_seconds, source.groups, aside):
                 if last is None:
                     progress.total = coder.settings(rows - int(rows * coder.validation))["epochs"]
                     progress.start = epoch.number - 1
@@ -230,9 +231,11 @@ def reconstruct(bundle: str, data: str, *, out: str, errors: str | None = None) 
         beside the output, NAME-errors.csv
     """
     from .learn.reconstruct import reconstruct_file
+    from .learn.saved import set_aside
 
+    aside = set_aside(_bundle_in(bundle))
     with _progress("reconstruct") as progress:
-        done = reconstruct_file(_coder(bundle), data, out, errors, progress.update)
+        done = reconstruct_file(_coder(bundle), data, out, errors, progress.update, aside)
     _tell_written(done.written, out)
     print(f"errors: {done.errors}; half are below {done.median:.4g}, the largest is {done.largest:.4g} ({done.worst})")
 

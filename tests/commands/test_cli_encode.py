@@ -55,6 +55,17 @@ def test_keys_travel_with_the_codes(people_run, people_csv, pictures, tmp_path):
     assert pyarrow.csv.read_csv(tmp_path / "a.csv").column("key").to_pylist()[-1] == "r079"
 
 
+def test_a_column_that_was_left_out_on_purpose_is_nothing_new(tmp_path, capsys):
+    path, run = tmp_path / "rows.csv", tmp_path / "run"
+    path.write_text("a,b,kind,who,late\n" + "".join(f"{i},{i % 7},{i % 2},{i % 3},{i}\n" for i in range(60)))
+    options = {"label": "kind", "group": "who", "drop": ["late"], "epochs": 1, "code_size": 2}
+    commands.learn(str(path), out=str(run), **options)
+    capsys.readouterr()
+    commands.encode(str(run), str(path), out=str(tmp_path / "codes.npy"))
+    commands.reconstruct(str(run), str(path), out=str(tmp_path / "clean.csv"))
+    assert "note:" not in capsys.readouterr().out
+
+
 def test_what_differs_from_training_is_told_and_the_work_goes_on(people_run, tmp_path, capsys):
     path = tmp_path / "new.csv"
     path.write_text("age,city,shoe\n30,Paris,41\n40,Rome,42\n,Paris,43\n", encoding="utf-8")

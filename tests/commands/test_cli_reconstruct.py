@@ -81,3 +81,17 @@ def _load(path: Path) -> Autoencoder:
     from codelayer import load
 
     return load(path)
+
+
+def test_pictures_of_another_range_than_0_to_1_become_grey_levels(tmp_path):
+    x = (RNG.integers(0, 2001, (40, 8, 8))).astype(np.int16)
+    x[0, 0, 0], x[0, 0, 1] = 0, 2000
+    np.savez(tmp_path / "x.npz", x=x)
+    data, run = str(tmp_path / "x.npz"), str(tmp_path / "run")
+    commands.learn(data, out=run, epochs=2, code_size=8)
+    commands.reconstruct(run, data, out=str(tmp_path / "rows.npy"))
+    commands.reconstruct(run, data, out=str(tmp_path / "shown"))
+    rows = np.load(tmp_path / "rows.npy")
+    shown = np.asarray(Image.open(tmp_path / "shown" / "000003.png"))
+    np.testing.assert_array_equal(shown, np.rint(np.clip(rows[3] / 2000, 0, 1) * 255))
+    assert 20 < shown.mean() < 235

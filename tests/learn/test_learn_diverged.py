@@ -14,6 +14,7 @@ from codelayer.errors import SentenceError
 from codelayer.learn import diverged, loop
 from codelayer.learn.autoencoder import Autoencoder
 from codelayer.learn.loop import Diverged, train
+from codelayer.learn.many import fit_many
 from codelayer.learn.sources import Rows
 from codelayer.objective.penalties import L1
 
@@ -186,6 +187,20 @@ def test_a_penalty_that_does_nothing_is_told_once_with_a_remedy(monkeypatch):
         warnings.warn("another", stacklevel=1)
         Autoencoder(2, "views(noise(0.1)) + variance(1) + squared()", "mlp()", epochs=1, random_state=0).fit(X * 1e3)
     assert not any("variance() was 0" in str(one.message) for one in told)
+
+
+def test_free_bits_above_the_kl_of_every_unit_are_told_alone_and_beside_others():
+    told = r"prior\(\) was 24, the least it can be, .* free_bits=4 is above the KL of every unit: lower it"
+    idle, live = "gaussian() + prior(2, free_bits=4)", "gaussian() + prior(2, free_bits=0.001)"
+    options = {"epochs": 2, "random_state": 0}
+    with pytest.warns(UserWarning, match=told):
+        Autoencoder(3, idle, **options).fit(X)
+    with pytest.warns(UserWarning, match=told):
+        fit_many([Autoencoder(3, text, **options) for text in (idle, live)], X)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", ".*first epoch")
+        Autoencoder(3, live, **options).fit(X)
+        Autoencoder(3, "gaussian() + prior(2, capacity=4)", **options).fit(X)
 
 
 def test_a_training_that_went_astray_without_diverging_is_told():

@@ -10,6 +10,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from codelayer import Autoencoder
+from codelayer.errors import SentenceError
 from codelayer.learn import many
 from codelayer.learn.diverged import Diverged
 from codelayer.learn.many import fit_many, fit_noting
@@ -85,6 +86,15 @@ def test_what_cannot_be_stacked_is_fitted_by_itself(monkeypatch: pytest.MonkeyPa
     ours, alone, sizes = together(makers, monkeypatch)
     assert sizes == []
     assert_equal(ours, alone)
+
+
+def test_labels_and_groups_reach_the_sentences_that_learn_from_them():
+    y, groups = np.where(np.arange(300) % 4, load_digits().target[:300].astype(float), np.nan), np.arange(300) // 50
+    texts = ("labels(1)", "slowness(1)", "squared()", "mask(0.2)")
+    ours = fit_many([coder(text) for text in texts], X, y, groups=groups)
+    assert_equal(ours, [coder(text).fit(X, y, groups) for text in texts])
+    with pytest.raises(SentenceError, match=r"labels\(\) learns from labels, but none were given"):
+        fit_many([coder("labels(1)"), coder("squared()")], X)
 
 
 def test_wide_codes_of_few_units_are_fitted_one_by_one():

@@ -6,6 +6,7 @@ import numpy as np
 
 from codelayer.measure.curves import Curve, scores_of
 from codelayer.study.choose import choose, over_budget
+from codelayer.study.rivals import Rival, forecast
 
 
 def curve(right: np.ndarray, seed: int, draws: int = 21, rows: int = 400) -> Curve:
@@ -48,3 +49,13 @@ def test_what_exceeds_a_budget_cannot_win():
     assert choose(curves, size, barred).winner == "second"
     slow = over_budget(size, {"raw": 0.1, "best": 9.0, "second": 1.0}, None, 2.0)
     assert list(slow) == ["best"]
+
+
+def test_manifold_learners_count_in_the_forecast_and_what_takes_no_time_does_not():
+    x = np.random.default_rng(0).normal(size=(300, 5))
+    assert forecast(Rival("isomap", "code", code_size=2), x) > 0
+    assert forecast(Rival("isomap", "code", code_size=2), x[:3]) > 0
+    few, many = (forecast(Rival("umap", "code", code_size=2), np.zeros((n, 5))) for n in (300, 50_000))
+    assert 0 < few < many  # a guess, which needs no umap-learn
+    assert forecast(Rival("umap", "code", code_size=2), np.zeros((2000, 5))) == many  # landmarks are at most 2,000
+    assert forecast(Rival("pca", "code", code_size=2), x) == 0 == forecast(Rival("forest", "control"), x)

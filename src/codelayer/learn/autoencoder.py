@@ -130,11 +130,12 @@ class Autoencoder(Sampling):
         return self
 
     def fit_epochs(
-        self, X: Any, y: Any = None, checkpoint_seconds: float = 30.0, groups: Any = None
+        self, X: Any, y: Any = None, checkpoint_seconds: float = 30.0, groups: Any = None, set_aside: Sequence[str] = ()
     ) -> Iterator[Epoch]:
         """`fit` as a generator: yields after every epoch; stop with `break`, the best weights so far are kept.
 
-        With a `run` folder a stopped fit leaves its checkpoint there, and the next one continues from it.
+        With a `run` folder a stopped fit leaves its checkpoint there, and the next one continues from it. set_aside are
+        columns that X was given without, on purpose: its bundle notes them.
         errors  DataError, SentenceError, RunError (a `run` folder of another fit)
         """
         check_options(self.get_params())
@@ -154,7 +155,7 @@ class Autoencoder(Sampling):
                 self._take_over(bundle.read(path))
                 return
             yield from self._fit(rows, told, seed, run.state / "training.zip", checkpoint_seconds)
-            self.save(path, {"run": run.record})
+            self.save(path, {"set_aside": list(set_aside), "run": run.record})
             run.finish(remove_state=True)
 
     def prepare(self, X: Any, y: Any = None) -> Self:

@@ -13,6 +13,7 @@ import numpy as np
 from ..objective import Objective
 
 COLLAPSED = 0.01  # nats a unit keeps about a row, below which it says nothing
+SAME = 1e-3  # of the least a penalty can charge: what is above that pulls at hardly any step
 
 
 def dead_units(codes: np.ndarray) -> np.ndarray:
@@ -58,13 +59,18 @@ def remedy(objective: Objective) -> str:
     return "choose a smaller code_size: the data may have fewer dimensions than the code"
 
 
-def warn_of_idle(objective: Objective, terms: Mapping[str, float]) -> None:
-    """Warn of every penalty that was exactly 0 over the whole first epoch: it changed nothing.
+def warn_of_idle(objective: Objective, terms: Mapping[str, float], units: int) -> None:
+    """Warn of every penalty that was as low as it can be over the whole first epoch: it changed nothing.
 
     terms  mean of every term over the epoch. A penalty says in `when_zero` what would make it work, or "" where 0 is
-           as good as it gets.
+           as good as it gets; and in `least(units)` what it charges at least, where that is not 0
+    units  of the code
     """
     for penalty in objective.penalties:
         advice = getattr(penalty, "when_zero", "raise its weight or loosen its limits, or leave it out")
-        if terms.get(penalty.name) == 0 and advice:
-            warnings.warn(f"{penalty.name}() was 0 over the whole first epoch: {advice}", stacklevel=4)
+        least = penalty.weight * penalty.least(units) if hasattr(penalty, "least") else 0.0
+        value = terms.get(penalty.name)
+        if value is None or not advice or abs(value - least) > SAME * least:
+            continue
+        was = "0" if least == 0 else f"{least:.4g}, the least it can be,"
+        warnings.warn(f"{penalty.name}() was {was} over the whole first epoch: {advice}", stacklevel=4)

@@ -143,7 +143,7 @@ def train(
                 epoch = finish_epoch(model, position, held_out, patience, seed, seconds)
             newest = finite_weights(model)
             if epoch.number == 1 and not steady:
-                warn_of_idle(model.objective, epoch.terms)
+                warn_of_idle(model.objective, epoch.terms, model.plan.code_size)
             position.seconds = before + time.perf_counter() - started
             yield epoch
             if interrupts.asked:

@@ -68,37 +68,38 @@ def _noting(told: list[str]) -> Generator[None]:
     told += [str(one.message) for one in caught if issubclass(one.category, UserWarning)]
 
 
-def fit_many(coders: Sequence[Autoencoder], X: Any) -> list[Autoencoder]:
+def fit_many(coders: Sequence[Autoencoder], X: Any, y: Any = None, groups: Any = None) -> list[Autoencoder]:
     """Fit every coder on rows X; those whose nets have one shape and equal settings learn in one pass.
 
-    errors  as `Autoencoder.fit`
+    y, groups  of labels() and slowness(), as in `Autoencoder.fit`; sentences that hold them are fitted one by one
+    errors     as `Autoencoder.fit`
     """
-    for told in fit_noting(coders, X):
+    for told in fit_noting(coders, X, y, groups):
         for sentence in told:
             warnings.warn(sentence, stacklevel=2)
     return list(coders)
 
 
-def fit_noting(coders: Sequence[Autoencoder], X: Any) -> list[list[str]]:
+def fit_noting(coders: Sequence[Autoencoder], X: Any, y: Any = None, groups: Any = None) -> list[list[str]]:
     """`fit_many`, with the warnings of each fit by itself."""
     noted: list[list[str]] = [[] for _ in coders]
-    groups: dict[Any, list[Member]] = {}
+    alike: dict[Any, list[Member]] = {}
     shared: dict[Any, tuple[Schema, Rows, Rows | None]] = {}
     for coder, told in zip(coders, noted, strict=True):
         member = _member(coder, X, shared, told)
         if member is None:
             with _noting(told):
-                coder.fit(X)
+                coder.fit(X, y, groups)
             continue
         shapes = tuple((name, tuple(one.shape)) for name, one in member.model.net.named_parameters())
         settings = tuple(coder.settings(member.rows.length).items())
         key = (coder.net_, shapes, settings, member.rows.length, coder._device())
-        groups.setdefault(key, []).append(member)
-    for members in groups.values():
+        alike.setdefault(key, []).append(member)
+    for members in alike.values():
         if len(members) == 1:
             members[0].told.clear()
             with members[0].noting():
-                members[0].coder.fit(X)
+                members[0].coder.fit(X)  # reads neither y nor groups
         else:
             _train(members)
             for one in members:
@@ -224,7 +225,7 @@ class Group:
             epoch = close_epoch(one.model, at, losses[place], self.settings["patience"], seconds / len(self.members))
             if epoch.number == 1:
                 with one.noting():
-                    warn_of_idle(one.model.objective, epoch.terms)
+                    warn_of_idle(one.model.objective, epoch.terms, one.model.plan.code_size)
         self.sums.zero_()
 
     def _held_out(self) -> list[float] | list[None]:

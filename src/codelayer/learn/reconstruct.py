@@ -8,7 +8,7 @@ Skips  judging: a large error says that a row is unlike those that were learned 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -20,6 +20,7 @@ from PIL import Image
 
 from ..data.codefiles import ArrayFile, TableFile, code_table, write_skipped
 from ..data.load import suffix_of
+from ..data.schema import Schema
 from ..errors import DataError
 from .coder import Coder
 from .files import TABLES, Watch, Written, checked_kind, rebuilt_array, rebuilt_table
@@ -47,7 +48,12 @@ class _Sink(Protocol):
 
 
 def reconstruct_file(
-    coder: Coder, source: str, out: str | Path, errors: str | Path | None = None, watch: Watch | None = None
+    coder: Coder,
+    source: str,
+    out: str | Path,
+    errors: str | Path | None = None,
+    watch: Watch | None = None,
+    set_aside: Collection[str] = (),
 ) -> Reconstructed:
     """Rebuild every row of a source from its code.
 
@@ -55,6 +61,7 @@ def reconstruct_file(
     errors   .csv or .parquet of key and error, by default NAME-errors.csv beside `out`: the mean over the encoded
              numbers that are known of (rebuilt - encoded)^2, in squared units of the encoded input
     watch    called with the rows done so far
+    set_aside  columns of the source that were left out of learning on purpose
     returns  what was written; errors  DataError: see `Coding`; another suffix; a code without a decoder is rebuilt
              by its ridge decoder
     """
@@ -63,7 +70,7 @@ def reconstruct_file(
     kind = checked_kind(listed, TABLES, source)
     if listed == out:
         raise DataError(f"{out} is named twice", "give --errors another name than --out")
-    coding, found, names = Coding(coder, source), [], []
+    coding, found, names = Coding(coder, source, set_aside), [], []
     with _sink(coder, source, out) as sink, TableFile(listed) as table:
         for keys, good, rows, encoded in coding.batches():
             rebuilt, error = _rebuilt(coder, len(keys), good, rows, encoded)
@@ -101,7 +108,7 @@ def _rebuilt(
 @contextmanager
 def _sink(coder: Coder, source: str, out: Path) -> Generator[_Sink]:
     if coder.schema_.kind == "image" and not out.suffix:
-        yield _Pictures(out, source)
+        yield _Pictures(out, source, coder.schema_)
         return
     is_table = coder.schema_.kind == "table"
     why = ": this bundle was learned on a table" if is_table else ""
@@ -131,21 +138,25 @@ class _Array:
 
 
 class _Pictures:
-    """A folder of .png files, named by the keys; none is written outside of it."""
+    """A folder of .png files, named by the keys; none is written outside of it. White is the encoded 1."""
 
-    def __init__(self, folder: Path, source: str) -> None:
+    def __init__(self, folder: Path, source: str, schema: Schema) -> None:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise DataError(f"{folder} is there already and not empty", "give a new folder")
         if Path(source).exists() and folder.exists() and folder.samefile(source):
             raise DataError(f"{folder} is the very folder that is read", "give another name")
-        self.folder = folder
+        self.folder, self.schema = folder, schema
 
     def write(self, keys: np.ndarray, rebuilt: Any, good: np.ndarray) -> None:
         for key, picture in zip(keys[good].tolist(), rebuilt[good], strict=True):
             path = self.folder / self._name(key)
             path.parent.mkdir(parents=True, exist_ok=True)
-            grey = picture if picture.dtype == np.uint8 else np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+            grey = picture if picture.dtype == np.uint8 else self._grey(picture)
             Image.fromarray(grey[..., 0] if grey.ndim == 3 and grey.shape[2] == 1 else grey).save(path)
+
+    def _grey(self, picture: np.ndarray) -> np.ndarray:
+        encoded = (picture.reshape(self.schema.shape) - self.schema.center) / self.schema.spread
+        return np.rint(np.clip(encoded, 0, 1) * 255).astype(np.uint8)
 
     @staticmethod
     def _name(key: Any) -> str:

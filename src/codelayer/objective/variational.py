@@ -78,6 +78,16 @@ class Prior:
             return grown * units.mean(0).clamp_min(self.free_bits).sum().expand(len(units))
         return units.sum(1) if grown == 1 else grown * units.sum(1)
 
+    @property
+    def when_zero(self) -> str:
+        """What makes it work where it charges no more than its free bits."""
+        free = f"free_bits={self.free_bits:g} is above the KL of every unit: lower it"
+        return free if self.free_bits else "raise its weight, or leave it out"
+
+    def least(self, units: int) -> float:
+        """Nats it charges for a code of so many units even where it pulls at none of them, after the warm-up."""
+        return units * self.free_bits
+
     def _grown(self, trace: Trace) -> float:
         if trace.context is None or self.warmup == 0:
             return 1.0

@@ -308,15 +308,13 @@ class Study:
         if rival.role == "given":
             given_codes(rival.path, parts)
             self.missing_.append((rival.title, "its size and latency are not known: no budget is held against it"))
-        if not rival.learned:
-            return replace(rival, minutes=scoring / 60)
-        coder = rival.build(0)
-        if self.quick:
+        if self.quick and rival.learned:
+            coder = rival.build(0)
             held = int(rows_of(train_x) * coder.validation)
             epochs = max(3, coder.settings(rows_of(train_x) - held)["epochs"] // QUICK_SHARE)
             rival = replace(rival, epochs=epochs)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # an untrained net has dead units
+            warnings.simplefilter("ignore", UserWarning)  # an untrained net has dead units, half the rows a torn graph
             return replace(rival, minutes=(forecast(rival, train_x) + scoring) / 60)
 
     def _announce(self, parts: Parts, schema: Schema, plan: Plan, width: int, resumed: bool) -> None:
