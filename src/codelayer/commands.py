@@ -197,11 +197,11 @@ def encode(bundle: str, data: str, *, out: str) -> None:
     out: codes.npy; codes.parquet or codes.csv with the rows' keys; codes.npz for sparse codes (CSR)
     """
     from .learn.files import encode_file
-    from .learn.saved import set_aside
+    from .learn.saved import bundle_in, coder_in, set_aside
 
-    coder = _coder(bundle)
+    coder = coder_in(bundle)
     with _progress("encode") as progress:
-        done = encode_file(coder, data, out, progress.update, set_aside(_bundle_in(bundle)))
+        done = encode_file(coder, data, out, progress.update, set_aside(bundle_in(bundle)))
     _tell_written(done, out, f" of {coder._n_features_out} units")
 
 
@@ -214,7 +214,7 @@ def decode(bundle: str, codes: str, *, out: str) -> None:
     """
     from .learn.files import decode_file
 
-    done = decode_file(_coder(bundle), codes, out)
+    done = decode_file(coder_in(bundle), codes, out)
     _tell_written(done, out)
 
 
@@ -231,11 +231,11 @@ def reconstruct(bundle: str, data: str, *, out: str, errors: str | None = None) 
         beside the output, NAME-errors.csv
     """
     from .learn.reconstruct import reconstruct_file
-    from .learn.saved import set_aside
+    from .learn.saved import bundle_in, set_aside
 
-    aside = set_aside(_bundle_in(bundle))
+    aside = set_aside(bundle_in(bundle))
     with _progress("reconstruct") as progress:
-        done = reconstruct_file(_coder(bundle), data, out, errors, progress.update, aside)
+        done = reconstruct_file(coder_in(bundle), data, out, errors, progress.update, aside)
     _tell_written(done.written, out)
     print(f"errors: {done.errors}; half are below {done.median:.4g}, the largest is {done.largest:.4g} ({done.worst})")
 
@@ -249,13 +249,13 @@ def predict(bundle: str, data: str, *, out: str) -> None:
     """
     from .learn.files import predict_file
     from .learn.heads import Headed
-    from .learn.saved import load, set_aside
+    from .learn.saved import bundle_in, load, set_aside
 
-    model = load(_bundle_in(bundle))
+    model = load(bundle_in(bundle))
     if not isinstance(model, Headed):
         raise DataError(f"{bundle} has no head, so that it cannot predict", "codelayer study --label makes one")
     with _progress("predict") as progress:
-        done = predict_file(model, data, out, progress.update, set_aside(_bundle_in(bundle)))
+        done = predict_file(model, data, out, progress.update, set_aside(bundle_in(bundle)))
     _tell_written(done, out)
 
 
@@ -300,6 +300,7 @@ def measure(
     seed: of label draws and anchors
     list_: print what every metric needs, its range, chance, cost and when not to trust it, and stop
     """
+    from .learn.saved import bundle_in
     from .study.cardfiles import Beside, metric_lines
     from .study.cardprint import measure_codes
 
@@ -311,7 +312,7 @@ def measure(
         absent = "--out FOLDER" if sources or bundle else "a file of codes"
         raise DataError(f"measure needs {absent}", "for example: codelayer measure codes.npy --out card")
     beside = Beside(labels, coarse, groups, nuisance, factors, layers, seeds)
-    made = None if bundle is None else _bundle_in(bundle)
+    made = None if bundle is None else bundle_in(bundle)
     with _progress("measure", "metrics") as progress:
         told = measure_codes(sources, x, task, out, seed, beside, made, columns, only, progress.update)
     print("\n".join(told))
@@ -323,8 +324,9 @@ def info(bundle: str) -> None:
     bundle: what learn or study saved, a folder or a .zip
     """
     from .learn.facts import bundle_facts
+    from .learn.saved import bundle_in
 
-    facts = bundle_facts(_bundle_in(bundle))
+    facts = bundle_facts(bundle_in(bundle))
     wide = max(len(name) for name, _ in facts)
     for name, value in facts:
         print(f"{name:<{wide}}  {value}")
@@ -361,23 +363,6 @@ def _number(typed: Any, kind: type) -> Any:
         return kind(typed)
     except ValueError:
         return typed
-
-
-def _coder(bundle: str) -> Any:
-    """The coder in a bundle, without its head."""
-    from .learn.heads import Headed
-    from .learn.saved import load
-
-    found = load(_bundle_in(bundle))
-    return found.code if isinstance(found, Headed) else found
-
-
-def _bundle_in(path: str) -> Path:
-    """The bundle itself, where the folder of a study was given."""
-    from .bundle import ABOUT
-
-    inside = Path(path) / "bundle"
-    return inside if (inside / ABOUT).exists() and not (Path(path) / ABOUT).exists() else Path(path)
 
 
 def _progress(task: str, unit: str = "rows") -> Any:

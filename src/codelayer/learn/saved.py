@@ -22,3 +22,15 @@ def load(path: str | Path) -> Any:
     errors  BundleError: damaged, altered, too new, of an unknown kind, or carrying anything but data
     """
     return bundle.restore(bundle.read(path))
+
+
+def bundle_in(path: str | Path) -> Path:
+    """The bundle itself, where the folder of a study was given."""
+    inside = Path(path) / "bundle"
+    return inside if (inside / bundle.ABOUT).exists() and not (Path(path) / bundle.ABOUT).exists() else Path(path)
+
+
+def coder_in(path: str | Path) -> Any:
+    """The coder in a bundle or in the folder of a study, without its head."""
+    found = load(bundle_in(path))
+    return found.code if isinstance(found, heads.Headed) else found
