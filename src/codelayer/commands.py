@@ -213,6 +213,7 @@ def decode(bundle: str, codes: str, *, out: str) -> None:
     out: a .npy file for arrays and pictures; a .csv or .parquet file for tables
     """
     from .learn.files import decode_file
+    from .learn.saved import coder_in
 
     done = decode_file(coder_in(bundle), codes, out)
     _tell_written(done, out)
@@ -231,7 +232,7 @@ def reconstruct(bundle: str, data: str, *, out: str, errors: str | None = None) 
         beside the output, NAME-errors.csv
     """
     from .learn.reconstruct import reconstruct_file
-    from .learn.saved import bundle_in, set_aside
+    from .learn.saved import bundle_in, coder_in, set_aside
 
     aside = set_aside(bundle_in(bundle))
     with _progress("reconstruct") as progress:
