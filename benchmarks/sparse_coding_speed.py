@@ -1,14 +1,20 @@
-"""How fast are sparse codes, and a net that predicts them?  python benchmarks/sparse_coding_speed.py  (about 2 min)
+"""How fast are sparse codes, and a net that predicts them?  python benchmarks/sparse_coding_speed.py  (about 3 min)
 
 64 x 256 dictionaries, rows of length 1, l1 = 0.1, one thread (set OMP_NUM_THREADS=1), contestants in alternating
 rounds: one dictionary learned on digits, one of random atoms with random rows. scikit-learn's sparse_encode with its
-default (lasso_lars, on the first 200 rows) and with lasso_cd, beside feature_sign and fista. The gap is the mean
-objective above the optimum, as a share of it. Then PSD on digits: its encoder against FISTA on its own dictionary, with
-the objective and the accuracy of a linear probe on both codes.
+default (lasso_lars, on the first 200 rows) and with lasso_cd, beside feature_sign and fista, and active_set where numba
+is installed (what compiling costs is measured by itself: the first call of a new process, with an empty cache and with
+a full one). The gap is the mean objective above the optimum, as a share of it. Then PSD on digits: its encoder against
+FISTA on its own dictionary, with the objective and the accuracy of a linear probe on both codes.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
+import os
+import subprocess
+import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -23,7 +29,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from codelayer import Autoencoder
-from codelayer.learn.sparse_coding import Dictionary, feature_sign, fista, objective
+from codelayer.learn.sparse_coding import Dictionary, active_set, feature_sign, fista, objective
+from codelayer.learn.sparse_coding.compiled import compiled
 
 L1, UNITS, ROUNDS, SLOW_ROWS = 0.1, 256, 3, 200
 
@@ -63,6 +70,10 @@ def solvers(name: str, x: np.ndarray, atoms: np.ndarray) -> dict[str, Any]:
         "feature_sign": lambda: feature_sign(single, small, L1, tolerance=2e-5),
         "fista": lambda: fista(single, small, L1, tolerance=1e-3),
     }
+    kernel = compiled()
+    if kernel is not None:
+        calls["active_set"] = lambda: active_set(single, small, L1, tolerance=2e-5)
+        active_set(single[:2], small, L1)
     pace: dict[str, list[float]] = {one: [] for one in calls}
     gaps: dict[str, float] = {}
     for _ in range(ROUNDS):
@@ -75,11 +86,35 @@ def solvers(name: str, x: np.ndarray, atoms: np.ndarray) -> dict[str, Any]:
     row: dict[str, Any] = {"problem": name, "rows": len(x), "active_units": float((best != 0).sum(1).mean())}
     for one in calls:
         row[one] = {"rows_per_second": spread(pace[one]), "gap": gaps[one]}
-    for ours in ("feature_sign", "fista"):
+    for ours in ("feature_sign", "fista", *(["active_set"] if kernel else [])):
         for theirs in ("lasso_lars", "lasso_cd"):
             ratio = [a / b for a, b in zip(pace[ours], pace[theirs], strict=True)]
             row[f"{ours}_over_{theirs}"] = spread(ratio)
             print(f"{name}: {ours} {np.median(ratio):.1f} x {theirs}, gap {gaps[ours]:.1e}")
+    return row
+
+
+def compiling() -> dict[str, Any]:
+    """Seconds of the first call of two new processes that share an empty cache: to import numba, and to compile."""
+    code = """
+import time
+import numpy as np
+from codelayer.learn.sparse_coding import active_set
+atoms = np.eye(8, dtype=np.float32)
+started = time.perf_counter()
+import numba
+imported = time.perf_counter()
+active_set(atoms, atoms, 0.1)
+print(imported - started, time.perf_counter() - imported)
+"""
+    row: dict[str, Any] = {"problem": "compiling", "numba": importlib.metadata.version("numba")}
+    with tempfile.TemporaryDirectory() as folder:
+        for when in ("empty_cache", "full_cache"):
+            env = os.environ | {"NUMBA_CACHE_DIR": folder}
+            made = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=True)
+            spent = [float(one) for one in made.stdout.split()]
+            row[when] = {"import_seconds": spent[0], "first_call_seconds": spent[1]}
+    print(row)
     return row
 
 
@@ -138,6 +173,8 @@ def main() -> None:
         warnings.simplefilter("ignore")
         rows = [solvers(name, x, atoms) for name, (x, atoms) in problems().items()]
         rows.append(psd())
+        if compiled() is not None:
+            rows.append(compiling())
     write("sparse_coding_speed", "How fast are sparse codes, and a net that predicts them?", rows, threads=1, l1=L1)
 
 

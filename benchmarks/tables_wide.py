@@ -81,7 +81,7 @@ def sparse_coding_speed() -> str:
     rows = []
     for row in result["rows"]:
         if "feature_sign" in row:
-            for name in ("feature_sign", "fista"):
+            for name in (one for one in ("feature_sign", "fista", "active_set") if one in row):
                 cells = [ratio(row[name]["rows_per_second"], 0), ratio(row[f"{name}_over_lasso_lars"], 1)]
                 cells += [ratio(row[f"{name}_over_lasso_cd"], 1), f"{row[name]['gap']:.1e}"]
                 rows.append([row["problem"], name, *cells])
@@ -93,6 +93,13 @@ def sparse_coding_speed() -> str:
         f"{value['zeros']:.3f}; linear probe: {accuracy['encoder']:.3f} and {accuracy['fista']:.3f}, raw features "
         f"{accuracy['raw']:.3f}."
     )
+    cost = next((row for row in result["rows"] if row["problem"] == "compiling"), None)
+    if cost is not None:
+        empty, full = (cost[one]["first_call_seconds"] for one in ("empty_cache", "full_cache"))
+        said += (
+            f" `active_set` is compiled by numba {cost['numba']}: its first call took {empty:.0f} s, that of a later "
+            f"process {full:.1f} s; importing numba {cost['full_cache']['import_seconds']:.1f} s."
+        )
     heads = ["rows", "solver", "rows per second", "times lasso_lars", "times lasso_cd", "gap"]
     return "\n\n".join(
         [

@@ -9,10 +9,12 @@ import pytest
 from codelayer.learn.autoencoder import Autoencoder
 from codelayer.learn.baselines import KMeansFeatures, Pca, RandomProjection, RawFeatures
 from codelayer.learn.manifold import Isomap
-from codelayer.learn.sparse_coding import Dictionary
+from codelayer.learn.sparse_coding import Dictionary, Lista
+from codelayer.learn.sparse_coding.solvers import SOLVERS
 from codelayer.objective import PICTURE_RECIPES, RECIPES
 
 ROW_RECIPES = [name for name in RECIPES if name not in PICTURE_RECIPES]
+GIVEN = np.random.default_rng(3).normal(size=(6, 5)) / 2
 QUICK = {"epochs": 2, "batch_size": 16}
 
 
@@ -37,11 +39,21 @@ def frame(n: int = 60) -> pd.DataFrame:
     return pd.DataFrame({"number": number, "colour": colour, "whole": rng.integers(0, 1000, n), "when": when})
 
 
+def every_solver(units: int = 32) -> list:
+    """A dictionary for every solver; the two that take small steps do not go to the very end."""
+    return [
+        Dictionary(units, solver=name, tolerance=1e-6 if name in ("ista", "fista") else 1e-12, random_state=0)
+        for name in SOLVERS
+    ]
+
+
 def every_coder() -> list:
     """One quick coder of every recipe and baseline."""
     learned = [Autoencoder(4, name, random_state=0, **QUICK) for name in RECIPES]
     rivals = [RawFeatures(), Pca(4), RandomProjection(4, random_state=0), KMeansFeatures(4, random_state=0)]
-    return [*learned, *rivals, Dictionary(4, random_state=0), Isomap(4, random_state=0)]
+    sparse = [*every_solver(4), Dictionary(4, solver="ista", iterations=10, tolerance=0, random_state=0)]
+    sparse += [Dictionary(dictionary=GIVEN, epochs=2), Lista(4, epochs=2, random_state=0)]
+    return [*learned, *rivals, *sparse, Isomap(4, random_state=0)]
 
 
 def data_for(coder) -> np.ndarray:
@@ -52,4 +64,16 @@ def name_of(coder) -> str:
     return getattr(coder, "objective", type(coder).__name__)
 
 
-CODERS = pytest.mark.parametrize("coder", every_coder(), ids=name_of)
+def case_of(coder) -> str:
+    """The name, and what of its options makes it another case."""
+    if not isinstance(coder, Dictionary):
+        return name_of(coder)
+    return "Dictionary-" + ("given" if coder.dictionary is not None else f"{coder.solver}-{coder.iterations}")
+
+
+def options_of(coder) -> dict:
+    """Its options, arrays as lists, so that they compare."""
+    return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in coder.get_params().items()}
+
+
+CODERS = pytest.mark.parametrize("coder", every_coder(), ids=case_of)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .learn.manifold import Isomap, Umap
     from .learn.many import fit_many
     from .learn.saved import load
-    from .learn.sparse_coding import Dictionary
+    from .learn.sparse_coding import Dictionary, Lista
     from .objective import RECIPES, Objective
     from .study import Study
 
@@ -37,6 +37,7 @@ _HOMES = {
     "Headed": "learn.heads",
     "Isomap": "learn.manifold",
     "KMeansFeatures": "learn.baselines",
+    "Lista": "learn.sparse_coding",
     "Objective": "objective",
     "Pca": "learn.baselines",
     "RECIPES": "objective",
@@ -64,6 +65,7 @@ __all__ = [
     "Headed",
     "Isomap",
     "KMeansFeatures",
+    "Lista",
     "Objective",
     "Pca",
     "RECIPES",

@@ -14,15 +14,18 @@ from sklearn.linear_model import Lasso
 
 from codelayer.errors import DataError
 from codelayer.learn.sparse_coding import (
-    Lista,
+    ListaNet,
+    active_set,
     coordinate_descent,
     feature_sign,
     fista,
     gap,
     ista,
+    kernel,
     learn_lista,
     objective,
 )
+from codelayer.learn.sparse_coding.compiled import compiled
 from codelayer.learn.sparse_coding.shrinkage import lipschitz, shrink
 
 
@@ -35,6 +38,7 @@ SOLVERS = {
     "greedy": coordinate_descent,
     "cyclic": cyclic,
     "feature_sign": feature_sign,
+    "active_set": active_set,
 }
 EXACT = pytest.mark.parametrize("solve", SOLVERS.values(), ids=SOLVERS)
 
@@ -216,13 +220,56 @@ def test_lista_reads_sparse_rows():
         one.codes(x[:, :4])
 
 
+# --- the compiled solver --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_kernel_as_plain_python_finds_the_optimum(dtype):
+    x, atoms = (one.astype(dtype) for one in arrays(6))
+    atoms[:, 7] = 0
+    x[2] = 0
+    best = feature_sign(x.astype(float), atoms.astype(float), 0.1, tolerance=1e-14)
+    codes = np.zeros((6, 24), dtype)
+    codes[1, :9] = 0.5  # a start far away, with an empty atom in it
+    linear, size = x @ atoms, (x**2).sum(1)
+    tolerance = 1e-13 if dtype == np.float64 else 1e-5
+    plain = getattr(kernel.search, "py_func", kernel.search)
+    plain(atoms.T @ atoms, linear, size, codes, dtype(0.1), dtype(tolerance), 1000)
+    np.testing.assert_allclose(codes, best, atol=1e-6 if dtype == np.float64 else 5e-3)
+    slope, on = np.empty(24, dtype), np.empty(24, np.int64)
+    for i in range(6):  # its gap is that of the whole problem
+        count = kernel.explain(atoms.T @ atoms, linear[i], best[i].astype(dtype), slope, on)
+        assert list(on[:count]) == list(np.flatnonzero(best[i]))
+        width = kernel.width(linear[i], slope, best[i].astype(dtype), size[i], dtype(0.1), np.abs(slope).max())
+        assert width == pytest.approx(gap(x, best.astype(dtype), atoms, 0.1)[i], abs=1e-6)
+
+
+def test_without_numba_the_active_set_solver_is_feature_sign(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    x, atoms = arrays()
+    np.testing.assert_array_equal(active_set(x, atoms, 0.1), feature_sign(x, atoms, 0.1))
+
+
+def test_with_numba_the_compiled_solver_has_the_codes_of_the_others():
+    pytest.importorskip("numba", reason="numba is not installed: pip install codelayer[fast]")
+    assert compiled() is not None
+    x, atoms = arrays(300, 20, 60)
+    for dtype, tolerance, error in ((np.float64, 1e-13, 1e-6), (np.float32, 1e-6, 5e-3)):
+        rows, units = x.astype(dtype), atoms.astype(dtype)
+        found = active_set(rows, units, 0.1, tolerance=tolerance)
+        np.testing.assert_allclose(found, feature_sign(x, atoms, 0.1, tolerance=1e-13), atol=error)
+        order = np.random.default_rng(0).permutation(300)
+        shuffled = active_set(rows[order], units, 0.1, tolerance=tolerance)
+        np.testing.assert_allclose(shuffled, found[order], atol=error)
+
+
 # --- learned ISTA ---------------------------------------------------------------------------------------------------
 
 
 def test_an_untrained_lista_is_ista():
     x, atoms = arrays()
     for steps in (1, 2, 5):
-        net = Lista(atoms, 0.1, steps)
+        net = ListaNet(atoms, 0.1, steps)
         np.testing.assert_allclose(net.codes(x), ista(x, atoms, 0.1, iterations=steps, tolerance=0), atol=1e-5)
 
 

@@ -2,13 +2,15 @@
 
     min over z of  0.5 |x - D z|^2 + l1 |z|_1        D (features, units), atoms of length 1
 
-`fista`, `ista`, `coordinate_descent` and `feature_sign` solve it; `Lista` predicts the solution in a few steps;
-`Dictionary` learns D and is a coder like any other.
+`fista`, `ista`, `coordinate_descent`, `feature_sign` and `active_set` (compiled) solve it; `ListaNet` predicts the
+solution in a few steps. `Dictionary` learns D and codes by any of them, `Lista` by the net: coders like any other.
 """
 
+from .compiled import active_set
 from .descent import coordinate_descent
 from .dictionary import Dictionary
-from .imitation import Lista, learn_lista
+from .imitation import ListaNet, learn_lista
+from .lista import Lista
 from .problem import gap, objective
 from .shrinkage import fista, ista
 from .support import feature_sign
@@ -16,6 +18,8 @@ from .support import feature_sign
 __all__ = [
     "Dictionary",
     "Lista",
+    "ListaNet",
+    "active_set",
     "coordinate_descent",
     "feature_sign",
     "fista",

@@ -15,11 +15,13 @@ import torch
 
 from ... import bundle
 from ...data.schema import Schema
-from ...errors import BundleError, SentenceError
+from ...errors import BundleError, DataError, SentenceError
 from ..baselines import _Baseline
 from ..memory import check_dictionary
 from ..settings import seed_of
 from ..sources import Rows
+from .compiled import active_set
+from .solvers import check_solver, solve
 from .support import feature_sign
 
 ROUNDS = 1e-9
@@ -43,6 +45,18 @@ class Dictionary(_Baseline):
         How a 2-D array is scaled (see Schema).
     random_state : int, RandomState or None, default=None
         Of the first atoms, the order of the rows and the replaced atoms.
+    solver : {"feature_sign", "active_set", "coordinate_descent", "fista", "ista"}, default="feature_sign"
+        How codes are found; "active_set" is compiled where numba is installed. The dictionary is learned with exact
+        codes whatever the solver.
+    iterations : int or None, default=None
+        At most so many iterations of the solver for a code: steps of "ista" and "fista", sweeps of
+        "coordinate_descent", rounds of the others. None leaves the solver its own limit, which it hardly ever meets.
+    tolerance : float, default=1e-12
+        A row is solved when its duality gap is at most this share of |x - mean|^2 / 2; 0 lets "ista" and "fista" take
+        all their iterations.
+    dictionary : (features, units) array or None, default=None
+        A dictionary to code with, in units of the encoded input (Schema), beside which `code_size` is not read; `fit`
+        does not change it, `partial_fit` goes on learning from it. A bundle keeps it as `atoms_`.
 
     Attributes
     ----------
@@ -67,6 +81,10 @@ class Dictionary(_Baseline):
         batch_size: int = 256,
         scale: str = "auto",
         random_state: Any = None,
+        solver: str = "feature_sign",
+        iterations: int | None = None,
+        tolerance: float = 1e-12,
+        dictionary: Any = None,
     ) -> None:
         self.code_size = code_size
         self.l1 = l1
@@ -74,13 +92,17 @@ class Dictionary(_Baseline):
         self.batch_size = batch_size
         self.scale = scale
         self.random_state = random_state
+        self.solver = solver
+        self.iterations = iterations
+        self.tolerance = tolerance
+        self.dictionary = dictionary
 
     # --- learning -----------------------------------------------------------------------------------------------
 
     def _learn(self, rows: Any) -> None:
         served = Rows(rows, self.schema_)
         self._start(served)
-        for _ in range(self.epochs):
+        for _ in range(self.epochs if self.dictionary is None else 0):
             self._pass(served)
         sample = served.block(slice(0, min(served.length, 1000))).reshape(-1, self.schema_.features)
         if not feature_sign((sample - self.mean_).astype(np.float64), self.atoms_.T.astype(np.float64), self.l1).any():
@@ -101,35 +123,37 @@ class Dictionary(_Baseline):
 
     def _start(self, rows: Rows) -> None:
         self._check()
-        check_dictionary(self.code_size, self.schema_.features)
+        features = self.schema_.features
+        given = None if self.dictionary is None else given_atoms(self.dictionary, features)
+        units = self.code_size if given is None else len(given)
+        check_dictionary(units, features)
         self._seed, self.steps_ = seed_of(self.random_state), 0
         total = sum(rows.block(some).reshape(-1, self.schema_.features).sum(0, np.float64) for some in rows.blocks())
         self.mean_ = (total / rows.length).astype(np.float32)
         rng = np.random.default_rng([self._seed, 0])
-        some = rng.permutation(rows.length)[: self.code_size]
-        self.atoms_ = _fresh(_flat(rows, some) - self.mean_, self.code_size, rng)
-        self.gram_ = np.zeros((self.code_size, self.code_size), np.float32)
+        some = rng.permutation(rows.length)[:units]
+        self.atoms_ = _fresh(flat_batch(rows, some) - self.mean_, units, rng) if given is None else given
+        self.gram_ = np.zeros((units, units), np.float32)
         self.cross_ = np.zeros_like(self.atoms_)
-        self._n_features_out = self.code_size
+        self._n_features_out = units
 
     def _check(self) -> None:
-        for name in ("code_size", "epochs", "batch_size"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise SentenceError(f"{name}={value!r} is not possible", f"{name} is a whole number, at least 1")
+        check_counts(self, "code_size", "epochs", "batch_size")
         if not isinstance(self.l1, int | float | np.number) or not 0 < self.l1 < float("inf"):
             raise SentenceError(f"l1={self.l1!r} is not possible", "it is finite and above 0, for example 0.1")
+        check_solver(self.solver, self.iterations, self.tolerance)
 
     def _pass(self, rows: Rows) -> None:
         order = np.random.default_rng([self._seed, 1, self.steps_]).permutation(rows.length)
         for batch in np.array_split(order, -(-rows.length // self.batch_size)):
-            self._update((_flat(rows, batch) - self.mean_).astype(np.float64))
+            self._update((flat_batch(rows, batch) - self.mean_).astype(np.float64))
 
     def _update(self, x: np.ndarray) -> None:
         """One step of algorithm 1: code the rows, remember them, move every atom once."""
         self.steps_ += 1
         atoms = self.atoms_.astype(np.float64)
-        codes = feature_sign(x, atoms.T, self.l1)
+        exact = active_set if self.solver == "active_set" else feature_sign
+        codes = exact(x, atoms.T, self.l1)
         # the first batches fade: their codes were made with another dictionary (section 3.4.3)
         t, size = self.steps_, self.batch_size
         weight = t * size if t < size else size**2 + t - size
@@ -155,9 +179,10 @@ class Dictionary(_Baseline):
     # --- coding -------------------------------------------------------------------------------------------------
 
     def _encode_block(self, encoded: np.ndarray) -> np.ndarray:
-        # in float64 and to the end: a row gets the same bits wherever it stands
+        # in float64: a row gets the same bits wherever it stands
         x = encoded.reshape(len(encoded), -1).astype(np.float64) - self.mean_
-        return feature_sign(x, self.atoms_.T, self.l1, tolerance=1e-12).astype(np.float32)
+        found = solve(self.solver, x, self.atoms_.T, self.l1, self.iterations, self.tolerance)
+        return found.astype(np.float32)
 
     def _decode_block(self, codes: np.ndarray) -> np.ndarray:
         return codes @ self.atoms_ + self.mean_
@@ -169,6 +194,7 @@ class Dictionary(_Baseline):
 
     def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         plan, tensors = super()._state()
+        del plan["options"]["dictionary"]  # it is in the atoms
         return plan | {"steps": self.steps_, "seed": self._seed}, tensors
 
     @classmethod
@@ -189,7 +215,34 @@ class Dictionary(_Baseline):
         return made
 
 
-def _flat(rows: Rows, some: np.ndarray) -> np.ndarray:
+def check_counts(coder: Any, *names: str) -> None:
+    """Refuse options of these names that are no whole numbers of at least 1.
+
+    errors  SentenceError that names the option and its value
+    """
+    for name in names:
+        value = getattr(coder, name)
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+            raise SentenceError(f"{name}={value!r} is not possible", f"{name} is a whole number, at least 1")
+
+
+def given_atoms(dictionary: Any, features: int) -> np.ndarray:
+    """A dictionary (features, units) as atoms (units, features) float32.
+
+    errors  DataError for another shape, and for what is not finite
+    """
+    given = np.asarray(dictionary, np.float32)
+    if given.ndim != 2 or given.shape[0] != features or not given.shape[1]:
+        raise DataError(
+            f"a dictionary of shape {given.shape} does not fit rows of {features} encoded features",
+            f"it is (features, units), here ({features}, any number)",
+        )
+    if not np.isfinite(given).all():
+        raise DataError("the dictionary holds NaN or infinities", "give finite atoms")
+    return np.ascontiguousarray(given.T)
+
+
+def flat_batch(rows: Rows, some: np.ndarray) -> np.ndarray:
     """(some, features) encoded rows."""
     return rows.batch(torch.from_numpy(some))[0].numpy().reshape(len(some), -1)
 

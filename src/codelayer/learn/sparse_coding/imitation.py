@@ -3,12 +3,13 @@
     B = W x,  z_0 = shrink(B, t),  z_k = shrink(B + S z_(k-1), t)       W, S and t are learned
 
 Reads  rows, dense or CSR, and a dictionary; the codes it imitates come from `feature_sign`.
-Gives  a `Lista` module.
+Gives  a `ListaNet` module; `lista` makes a coder of it.
 Source: Gregor and LeCun 2010, equations 5 and 6 and algorithm 3.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from .support import feature_sign
 AT_ONCE = 4096  # rows
 
 
-class Lista(nn.Module):
+class ListaNet(nn.Module):
     """`steps` shrinkage steps with learned matrices and thresholds; before training they are ISTA's.
 
     dictionary  (features, units)
@@ -74,8 +75,8 @@ def learn_lista(
     batch_size: int = 128,
     learning_rate: float = 0.001,
     seed: int = 0,
-) -> Lista:
-    """A `Lista` trained on the optimal codes of rows x by their mean squared error.
+) -> ListaNet:
+    """A `ListaNet` trained on the optimal codes of rows x by their mean squared error.
 
     x, dictionary  (n, features) and (features, units)
     l1             weight of sum |z|
@@ -85,11 +86,29 @@ def learn_lista(
     errors         DataError when the arrays do not fit together
     """
     wanted = _tensor(feature_sign(x, dictionary, l1))
-    rows, net = x.tocsr() if hasattr(x, "tocsr") else np.asarray(x), Lista(np.asarray(dictionary), l1, steps)
-    optimizer, total, step = Adam(net.parameters()), epochs * -(-len(wanted) // batch_size), 0
+    rows, net = x.tocsr() if hasattr(x, "tocsr") else np.asarray(x), ListaNet(np.asarray(dictionary), l1, steps)
+
+    def batch_of(some: np.ndarray) -> tuple[Tensor, Tensor]:
+        return _tensor(dense(rows[some])), wanted[some]
+
+    return teach(net, batch_of, len(wanted), epochs, batch_size, learning_rate, seed)
+
+
+def teach(
+    net: ListaNet,
+    batch_of: Callable[[np.ndarray], tuple[Tensor, Tensor]],
+    rows: int,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+) -> ListaNet:
+    """The net after training on batches: batch_of(places) gives rows (batch, features) and their optimal codes."""
+    optimizer, total, step = Adam(net.parameters()), epochs * -(-rows // batch_size), 0
     for epoch in range(epochs):
-        for batch in torch.randperm(len(wanted), generator=generator(seed, "lista", epoch)).split(batch_size):
-            loss = (net(_tensor(dense(rows[batch.numpy()]))) - wanted[batch]).square().sum(1).mean()
+        for batch in torch.randperm(rows, generator=generator(seed, "lista", epoch)).split(batch_size):
+            x, wanted = batch_of(batch.numpy())
+            loss = (net(x) - wanted).square().sum(1).mean()
             optimizer.clear()
             loss.backward()
             optimizer.step(learning_rate * schedule(step, total))
