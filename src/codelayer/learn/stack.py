@@ -74,10 +74,14 @@ class Stack:
         return found
 
     def _affine(self, weight: str, bias: str, turned: bool) -> _Affine:
-        found = [(of[f"{weight}.weight"], of.get(f"{bias}.bias")) for of in (self.weights, self.gradients)]
-        turn = [one.transpose(1, 2) if turned else one for one, _ in found]
-        (_, biases), (_, to_bias) = found
-        return _Affine(turn[0], None if biases is None else biases.unsqueeze(1), found[1][0], to_bias, turned)
+        whole, added = self.weights[f"{weight}.weight"], self.weights.get(f"{bias}.bias")
+        return _Affine(
+            whole.transpose(1, 2) if turned else whole,
+            None if added is None else added.unsqueeze(1),
+            self.gradients[f"{weight}.weight"],
+            self.gradients.get(f"{bias}.bias"),
+            turned,
+        )
 
     def encode(self, seen: Tensor) -> Tensor:
         """(nets, batch, *shape) -> (nets, batch, outputs)."""
