@@ -123,8 +123,8 @@ def test_a_stack_and_its_gradients_are_those_of_the_nets(activation: str, tied: 
     torch.testing.assert_close(rebuilt, torch.stack([one.detach() for one in single]), atol=1e-12, rtol=0)
     rebuilt.sin().sum().backward()
     for place, grads in enumerate(wanted):
-        for grad, whole in zip(grads, stack.weights.values(), strict=True):
-            torch.testing.assert_close(whole.grad[place], grad, atol=1e-12, rtol=1e-9)
+        for grad, whole in zip(grads, stack.gradients.values(), strict=True):
+            torch.testing.assert_close(whole[place], grad, atol=1e-12, rtol=1e-9)
 
 
 def test_members_of_one_seed_may_scale_their_rows_differently(monkeypatch: pytest.MonkeyPatch):

@@ -75,7 +75,9 @@ def keep_last_good(coder: Coder, end: BaseException, checkpoint: Path | None) ->
 
 def is_finite(model: nn.Module) -> bool:
     """Whether every weight is a finite number."""
-    return all(bool(one.detach().isfinite().all()) for one in model.parameters())
+    # a sum of what is not finite is not finite; one of finite numbers may only be too large, and is looked at again
+    weights = [one.detach() for one in model.parameters()]
+    return all(math.isfinite(one.sum().item()) or bool(one.isfinite().all()) for one in weights)
 
 
 def finite_weights(model: nn.Module) -> dict[str, Tensor]:

@@ -144,8 +144,8 @@ class Group:
         first = self.members[0]
         self.stack = Stack([one.model for one in self.members])
         self.terms = Terms(self.members, self.stack)
-        learned = [weight for one in self.members for weight in one.model.terms.parameters()]
-        self.optimizer = Adam([*self.stack.weights.values(), *learned])
+        self.learned = [weight for one in self.members for weight in one.model.terms.parameters()]
+        self.optimizer = Adam([self.stack.flat, *self.learned])
         self.settings = first.coder.settings(first.rows.length)
         self.steps = steps_of(first.rows.length, self.settings["batch_size"])
         self.total = max(1, self.settings["epochs"] * self.steps)
@@ -187,7 +187,9 @@ class Group:
             total = charged.sum()
             if reads_every_step(total.device) and not math.isfinite(total.item()):
                 self._check(charged, step)
-            self.optimizer.clear()
+            self.stack.gradient.zero_()
+            for weight in self.learned:
+                weight.grad = None
             total.backward()
             self._move(self.settings["learning_rate"] * schedule(step, self.total))
             self.sums += charged.detach() * batch.rows
@@ -255,13 +257,13 @@ class Group:
         rest = Group([self.members[place] for place in going])
         ours, theirs = rest.optimizer, self.optimizer
         at = {id(one): place for place, one in enumerate(theirs.parameters)}
-        for place, one in enumerate(ours.parameters):
-            if place < len(self.stack.weights):
-                ours.mean[place], ours.square[place] = theirs.mean[place][going], theirs.square[place][going]
-                ours.steps[place] = theirs.steps[place]
-            else:  # what a term learns is its own, and stays
-                for mine, other in ((ours.mean, theirs.mean), (ours.square, theirs.square), (ours.steps, theirs.steps)):
-                    mine[place] = other[at[id(one)]]
+        for mine, other in ((ours.mean, theirs.mean), (ours.square, theirs.square), (ours.steps, theirs.steps)):
+            for place, one in enumerate(ours.parameters[1:], start=1):  # what a term learns is its own, and stays
+                mine[place] = other[at[id(one)]]
+        for mine, other in ((ours.mean[0], theirs.mean[0]), (ours.square[0], theirs.square[0])):
+            for part, whole in zip(rest.stack.views(mine).values(), self.stack.views(other).values(), strict=True):
+                part.copy_(whole[going])
+        ours.steps[0] = theirs.steps[0]
         return rest
 
 

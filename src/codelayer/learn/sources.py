@@ -57,8 +57,8 @@ class Rows:
             return _sparse_rows(self._sparse[rows.numpy()], self.device), None
         if self._kept is None:
             return self._encoded(take(self.x, rows.numpy()))
-        x, known = self._kept
-        return x[rows], None if known is None else known[rows]
+        (x, known), rows = self._kept, rows.to(self.device)
+        return x.index_select(0, rows), None if known is None else known.index_select(0, rows)
 
     @cached_property
     def _sparse(self) -> Any:

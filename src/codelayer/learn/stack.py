@@ -7,7 +7,9 @@ Skips  terms and steps: they are in together.py and many.py.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -36,11 +38,15 @@ class Stack:
     def __init__(self, models: Sequence[Model]) -> None:
         self.nets = [model.net for model in models]
         named = [dict(net.named_parameters()) for net in self.nets]
-        self.weights = {name: nn.Parameter(torch.stack([one[name].detach() for one in named])) for name in named[0]}
-        self.own = [[(one[name], self.weights[name]) for name in self.weights] for one in named]
+        self.shapes = {name: (len(named), *one.shape) for name, one in named[0].items()}
+        wholes = [torch.stack([one[name].detach() for one in named]).flatten() for name in self.shapes]
+        self.flat = nn.Parameter(torch.cat(wholes))
+        self.flat.grad = self.gradient = torch.zeros_like(self.flat)
+        self.weights, self.gradients = self.views(self.flat.detach()), self.views(self.gradient)
+        self.own = [[(one[name], name) for name in self.shapes] for one in named]
         for place, pairs in enumerate(self.own):
-            for mine, whole in pairs:
-                mine.data = whole.data[place]
+            for mine, name in pairs:
+                mine.data = self.weights[name][place]
         self.mean = torch.stack([net.mean for net in self.nets]).unsqueeze(1)
         first = self.nets[0]
         names = {id(module): name for name, module in first.named_modules()}
@@ -48,29 +54,42 @@ class Stack:
         self.decoder = self._layers([first.decoder], names)
         self.atoms_name = _atoms_name(first)
 
+    def views(self, flat: Tensor) -> dict[str, Tensor]:
+        """Of a vector of all weights (or of what belongs to each), every weight's part, (nets, *shape)."""
+        parts = flat.split([math.prod(shape) for shape in self.shapes.values()])
+        return {name: part.view(shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}
+
     def _layers(self, modules: Sequence[Any], names: dict[int, str]) -> list[Any]:
-        """What a pass does, in order: (weight, bias, transposed) of an affine layer, or the module itself."""
+        """What a pass does, in order: an affine layer of stacks, or the module itself."""
         found: list[Any] = []
         for module in modules:
             if isinstance(module, nn.Sequential):
                 found += self._layers(list(module), names)
             elif isinstance(module, Tied):
-                bias = self.weights[f"{names[id(module)]}.bias"]
-                found.append((self.weights[f"{names[id(module.layer)]}.weight"], bias, False))
+                found.append(self._affine(names[id(module.layer)], names[id(module)], False))
             elif isinstance(module, nn.Linear):
-                name = names[id(module)]
-                found.append((self.weights[f"{name}.weight"], self.weights.get(f"{name}.bias"), True))
+                found.append(self._affine(names[id(module)], names[id(module)], True))
             elif not isinstance(module, nn.Flatten):
                 found.append(module)
         return found
 
+    def _affine(self, weight: str, bias: str, turned: bool) -> _Affine:
+        whole, added = self.weights[f"{weight}.weight"], self.weights.get(f"{bias}.bias")
+        return _Affine(
+            whole.transpose(1, 2) if turned else whole,
+            None if added is None else added.unsqueeze(1),
+            self.gradients[f"{weight}.weight"],
+            self.gradients.get(f"{bias}.bias"),
+            turned,
+        )
+
     def encode(self, seen: Tensor) -> Tensor:
         """(nets, batch, *shape) -> (nets, batch, outputs)."""
-        return _walk(self.encoder, (seen - self.mean).flatten(2))
+        return cast(Tensor, _Chain.apply((seen - self.mean).flatten(2), self.flat, self.encoder))
 
     def decode(self, code: Tensor) -> Tensor:
         """(nets, batch, units) -> (nets, batch, features)."""
-        return _walk(self.decoder, code)
+        return cast(Tensor, _Chain.apply(code, self.flat, self.decoder))
 
     def join_gradients(self, places: Sequence[int], show: Sequence[int]) -> None:
         """Add what nets' own weights were charged (a contractive penalty reads them) to the stack's gradients.
@@ -79,10 +98,10 @@ class Stack:
         show    those whose own weights shall hold the sum, for a constraint to change
         """
         for place in {*places, *show}:
-            for mine, whole in self.own[place]:
-                if mine.grad is not None and whole.grad is not None:
-                    whole.grad[place] += mine.grad
-                mine.grad = whole.grad[place] if place in show and whole.grad is not None else None
+            for mine, name in self.own[place]:
+                if mine.grad is not None:
+                    self.gradients[name][place] += mine.grad
+                mine.grad = self.gradients[name][place] if place in show else None
 
     def forget(self, places: Iterable[int]) -> None:
         """Forget what the nets' own weights hold as gradients."""
@@ -101,17 +120,16 @@ class Atoms:
     """Neighbouring nets of a stack as a constraint of atoms sees them: as one net with a stack of atoms."""
 
     def __init__(self, stack: Stack, start: int, stop: int) -> None:
-        self.stack, self.where = stack, slice(start, stop)
+        self.found: tuple[Tensor, int] | None = None
+        if stack.atoms_name is not None:
+            name, along = stack.atoms_name
+            part = stack.weights[name][start:stop]
+            part.grad = stack.gradients[name][start:stop]
+            self.found = part, along + 1
 
     def atoms(self) -> tuple[Tensor, int] | None:
         """As `Net.atoms`, with the nets as first dimension."""
-        if self.stack.atoms_name is None:
-            return None
-        name, along = self.stack.atoms_name
-        whole = self.stack.weights[name]
-        part = whole.data[self.where]
-        part.grad = None if whole.grad is None else whole.grad[self.where]
-        return part, along + 1
+        return self.found
 
 
 def _atoms_name(net: Any) -> tuple[str, int] | None:
@@ -121,26 +139,33 @@ def _atoms_name(net: Any) -> tuple[str, int] | None:
     return next(name for name, one in net.named_parameters() if one is found[0]), found[1]
 
 
-def _walk(layers: Sequence[Any], h: Tensor) -> Tensor:
-    weights = [one for layer in layers if isinstance(layer, tuple) for one in layer[:2]]
-    return cast(Tensor, _Chain.apply(h, layers, *weights))
+@dataclass(frozen=True)
+class _Affine:
+    """An affine layer of a stack: weight (nets, inputs, outputs), bias (nets, 1, outputs), and where gradients go.
+
+    turned  whether the layer's own weight, and so its gradient, lies (nets, outputs, inputs)
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    to_weight: Tensor
+    to_bias: Tensor | None
+    turned: bool
 
 
 class _Chain(torch.autograd.Function):
     """Affine layers and activations in a row. One node instead of a dozen: small stacks spend most of their time
-    between operations, and the weights' gradients come out in the weights' own layout."""
+    between operations. The weights' gradients are added where they belong, and autograd carries none of them."""
 
     @staticmethod
-    def forward(ctx: Any, h: Tensor, layers: Sequence[Any], *weights: Tensor | None) -> Tensor:
+    def forward(ctx: Any, h: Tensor, flat: Tensor, layers: Sequence[Any]) -> Tensor:
         kept: list[Tensor] = []
         for layer in layers:
             kept.append(h)
-            if isinstance(layer, tuple):
-                weight, bias, transposed = layer
-                weight = weight.transpose(1, 2) if transposed else weight
-                h = torch.bmm(h, weight) if bias is None else torch.baddbmm(bias.unsqueeze(1), h, weight)
-            else:
+            if not isinstance(layer, _Affine):
                 h = layer(h)
+            else:
+                h = torch.bmm(h, layer.weight) if layer.bias is None else torch.baddbmm(layer.bias, h, layer.weight)
         ctx.save_for_backward(*kept, h)
         ctx.layers = layers
         return h
@@ -149,18 +174,18 @@ class _Chain(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
         (grad,), kept = grads, ctx.saved_tensors
-        found: list[Tensor | None] = []
         for place in reversed(range(len(ctx.layers))):
             layer, h = ctx.layers[place], kept[place]
-            if not isinstance(layer, tuple):
+            if not isinstance(layer, _Affine):
                 grad = _BACKWARD[type(layer)](grad, h, kept[place + 1])
                 continue
-            weight, bias, transposed = layer
-            to_weight = torch.bmm(grad.transpose(1, 2), h) if transposed else torch.bmm(h.transpose(1, 2), grad)
-            found = [to_weight, None if bias is None else grad.sum(1), *found]
+            left, right = (grad, h) if layer.turned else (h, grad)
+            layer.to_weight.baddbmm_(left.transpose(1, 2), right)
+            if layer.to_bias is not None:
+                layer.to_bias.add_(grad.sum(1))
             if place or ctx.needs_input_grad[0]:
-                grad = torch.bmm(grad, weight if transposed else weight.transpose(1, 2))
-        return grad if ctx.needs_input_grad[0] else None, None, *found
+                grad = torch.bmm(grad, layer.weight.transpose(1, 2))
+        return grad if ctx.needs_input_grad[0] else None, None, None
 
 
 _BACKWARD: dict[type[nn.Module], Callable[[Tensor, Tensor, Tensor], Tensor]] = {
