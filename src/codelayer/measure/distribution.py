@@ -70,8 +70,8 @@ def participation_ratio(codes: np.ndarray) -> Reading:
 def pattern_entropy(codes: np.ndarray, seed: int = 0) -> Reading:
     """How many of the 2^d patterns of active units are used, and how evenly?
 
-    A unit is on above its median over the rows. The entropy of the patterns in bits, divided by the most it can be,
-    min(d, log2 n).
+    A unit is on above its median over the rows (see pattern_numbers). The entropy of the patterns in bits, divided by
+    the most it can be, min(d, log2 n).
     returns  0 one pattern, 1 every row (or every one of the 2^d patterns) its own. more: {"bits", "per_unit": bits / d,
              "patterns": different ones, "share": of min(n, 2^d), "half": the value on half the rows}
     errors   DataError: no unit varies
@@ -134,7 +134,13 @@ def mean_correlation(codes: np.ndarray) -> Reading:
 
 
 def pattern_numbers(codes: np.ndarray) -> np.ndarray:
-    """The pattern of each row, numbered: rows have one number where the same units are above their medians, (n,)."""
-    on = np.packbits(codes > np.median(codes, axis=0), axis=1)
+    """The pattern of each row, numbered: rows have one number where the same units are on, (n,).
+
+    A unit is on above its median, or from its median on where that splits the rows more evenly (0 and 1, mostly 1).
+    """
+    middle = np.median(codes, axis=0)
+    above, from_it = codes > middle, codes >= middle
+    evener = np.abs(from_it.mean(0) - 0.5) < np.abs(above.mean(0) - 0.5)
+    on = np.packbits(np.where(evener, from_it, above), axis=1)
     whole = np.ascontiguousarray(on).view(np.dtype((np.void, on.shape[1])))
     return np.unique(whole[:, 0], return_inverse=True)[1].reshape(-1)
