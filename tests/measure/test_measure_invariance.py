@@ -93,3 +93,15 @@ def test_what_cannot_be_tried_is_refused():
         read(lambda x: np.ones((len(x), 2)), ROWS)
     with pytest.raises(DataError, match="must keep the shape"):
         invariance_under(flat, ROWS, lambda x, rng: x[:, 1:])
+
+
+@pytest.mark.parametrize("name", ["invariance", "alignment", "local_smoothness", "contraction", "jacobian_norm"])
+def test_an_encode_that_gives_another_width_the_next_time_is_refused(name):
+    calls = []
+
+    def encode(x):
+        calls.append(x)
+        return x[:, : 1 + len(calls)]
+
+    with pytest.raises(DataError, match="encode gave codes of 2 units, then of 3"):
+        METRICS[name].read({"encode": encode, "x": ROWS})

@@ -123,6 +123,7 @@ def _squared_slopes(encode: Encode, sample: np.ndarray, directions: int, seed: i
         taken = np.linalg.norm((ends[0].astype(np.float64) - ends[1]).reshape(n, -1), axis=1)
         if not taken.any():
             raise DataError("steps are lost in the rounding of x", "subtract its mean, or give float64")
-        moved = np.linalg.norm(encoded(encode, ends[0]) - encoded(encode, ends[1]), axis=1)
+        one = encoded(encode, ends[0])
+        moved = np.linalg.norm(one - encoded(encode, ends[1], one), axis=1)
         out += (moved / np.where(taken > 0, taken, np.inf) * np.linalg.norm(along, axis=1)) ** 2
     return out if exact else out / directions

@@ -116,12 +116,12 @@ def squared_moves(
 
     errors  DataError: the transformation gives another shape, or leaves every row as it is
     """
-    gap = (altered_codes(encode, sample, change, rng, name) - base) / _largest(base)
+    gap = (altered_codes(encode, sample, base, change, rng, name) - base) / _largest(base)
     return np.einsum("ij,ij->i", gap, gap)
 
 
 def altered_codes(
-    encode: Encode, sample: np.ndarray, change: Change, rng: np.random.Generator, name: str
+    encode: Encode, sample: np.ndarray, base: np.ndarray, change: Change, rng: np.random.Generator, name: str
 ) -> np.ndarray:
     """The codes of the altered sample, (n, units); errors as squared_moves."""
     altered = np.asarray(change(sample, rng))
@@ -131,7 +131,7 @@ def altered_codes(
         )
     if (altered == sample).all():
         raise DataError(f"the transformation {name} changes no row", "nothing can be said about it on these rows")
-    return encoded(encode, altered.astype(sample.dtype))
+    return encoded(encode, altered.astype(sample.dtype), base)
 
 
 def _largest(base: np.ndarray) -> float:

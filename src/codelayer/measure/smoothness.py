@@ -62,11 +62,18 @@ def sampled(x: np.ndarray, rows: int, rng: np.random.Generator) -> np.ndarray:
     return x[np.sort(rng.choice(len(x), min(rows, len(x)), replace=False))]
 
 
-def encoded(encode: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
-    """What encode gives for x: float64 (n, units), one finite code per sample or a DataError."""
+def encoded(encode: Callable[[np.ndarray], np.ndarray], x: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
+    """What encode gives for x: float64 (n, units), one finite code per sample or a DataError.
+
+    like    codes that encode gave before: the width must be theirs
+    """
     codes = floats("what encode gives", encode(x)).astype(np.float64)
     if len(codes) != len(x):
         raise DataError(f"encode gave {len(codes)} codes for {len(x)} samples", "it must give one code per sample")
+    if like is not None and codes.shape[1] != like.shape[1]:
+        raise DataError(
+            f"encode gave codes of {like.shape[1]} units, then of {codes.shape[1]}", "it must give one width always"
+        )
     return codes
 
 
@@ -107,7 +114,7 @@ def step_ratios(
         step *= length / np.linalg.norm(step, axis=1, keepdims=True)
         moved = (sample + step.reshape(sample.shape)).astype(sample.dtype)
         taken = np.linalg.norm((moved.astype(np.float64) - sample).reshape(len(sample), -1), axis=1)
-        out[:, j] = np.linalg.norm(encoded(encode, moved) - base, axis=1) / np.where(taken > 0, taken, np.inf)
+        out[:, j] = np.linalg.norm(encoded(encode, moved, base) - base, axis=1) / np.where(taken > 0, taken, np.inf)
     return out
 
 

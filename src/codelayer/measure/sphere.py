@@ -85,7 +85,7 @@ def alignment(
     base = encoded(encode, sample)
     points, more = [], {}
     for name, change in changes(x, transform).items():
-        view = altered_codes(encode, sample, change, rng, name)
+        view = altered_codes(encode, sample, base, change, rng, name)
         points.append(((_directions(view) - _directions(base)) ** 2).sum(1))
         more[name] = float(points[-1].mean())
     known, _ = _unit_rows(base)
