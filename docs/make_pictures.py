@@ -1,7 +1,7 @@
-"""Draws the pictures of docs/objectives/: python docs/make_pictures.py [--only NAME ...] [--into FOLDER]
+"""Draws pictures for the pages of docs/: python docs/make_pictures.py [--only NAME ...] [--into FOLDER]
 
 Reads  digits from scikit-learn and toys of two features; all seeds are fixed.
-Gives  one .svg per objective in docs/pictures/, a few minutes on one core for all of them.
+Gives  one .svg per page of docs/objectives/ and docs/measures/ in docs/pictures/; minutes on one core for all.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from drawing import canvas, compared, rebuilding, sparse, variational  # noqa: E402
+from drawing import canvas, compared, rebuilding, sparse, variational, working_units  # noqa: E402
 
 PICTURES: dict[str, Callable[[], canvas.Picture]] = {
     one.__name__: one
-    for module in (rebuilding, sparse, variational, compared)
+    for module in (rebuilding, sparse, variational, compared, working_units)
     for one in module.DRAWN
 }  # fmt: skip
 

@@ -30,9 +30,15 @@ def same(x):
     return np.asarray(x).reshape(len(x), -1)
 
 
+def widened(codes):
+    """A decoder for codes of any width: their first columns, with zeros for those that are missing."""
+    flat = same(codes)[:, : X.shape[1]]
+    return np.pad(flat, ((0, 0), (0, X.shape[1] - flat.shape[1])))
+
+
 def arrays(codes, **other) -> dict:
     """Everything a metric may need, for codes of any width."""
-    given = {"codes": codes, "x": X, "labels": LABELS, "rebuilt": X, "encode": same, "decode": same}
+    given = {"codes": codes, "x": X, "labels": LABELS, "rebuilt": X, "encode": same, "decode": widened}
     given |= {"coarse": LABELS // 2, "nuisance": np.arange(N) % 2, "factors": FACTORS}
     given |= {"layers": {"first": X, "last": codes}, "seeds": [codes, X @ TURN, X]}
     return given | other
@@ -127,7 +133,9 @@ def test_float32_changes_little(name):
     assert value(name, single) == pytest.approx(value(name, arrays(X)), rel=0.02, abs=1e-3)
 
 
-@pytest.mark.parametrize("name", [name for name, one in METRICS.items() if {"codes", "x"} <= set(one.needs)])
+@pytest.mark.parametrize(
+    "name", [name for name, one in METRICS.items() if {"codes", "x"} <= set(one.needs) and not one.uncalibrated]
+)
 def test_the_data_themselves_score_near_the_best(name):
     best = 1.0 if METRICS[name].best is None else METRICS[name].best
     assert value(name, arrays(X)) == pytest.approx(best, abs=0.01)

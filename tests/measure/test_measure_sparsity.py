@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from codelayer.errors import DataError
-from codelayer.measure import METRICS, dead_units
+from codelayer.measure import METRICS, active_units, dead_units
 
 NAMES = ("l0_share", "hoyer", "gini", "treves_rolls")
 
@@ -58,3 +58,61 @@ def test_dead_units_are_counted_with_a_remedy():
     assert METRICS["dead_share"](codes) == pytest.approx(1 / 3)
     assert dead_units(codes[:, [0, 2]])["note"] == ""
     assert dead_units(np.zeros((5, 3)))["share"] == 1.0
+
+
+def test_population_sparsity_is_treves_rolls_put_on_a_scale_from_zero_to_one():
+    assert METRICS["population_sparsity"](np.eye(10)) == pytest.approx(1)
+    assert METRICS["population_sparsity"](np.ones((4, 10))) == pytest.approx(0, abs=1e-12)
+    digits = load_digits().data / 16
+    assert METRICS["population_sparsity"](digits) == pytest.approx((1 - 0.398721) / (1 - 1 / 64), abs=1e-6)
+
+
+def test_lifetime_sparsity_is_population_sparsity_of_the_turned_code():
+    codes = np.abs(np.random.default_rng(3).standard_normal((40, 6)))
+    codes[:, 2] = 0
+    reading = METRICS["lifetime_sparsity"].read({"codes": codes})
+    turned = METRICS["population_sparsity"].read({"codes": codes.T})
+    assert reading.value == pytest.approx(turned.value, rel=1e-12)
+    assert reading.more["treves_rolls"] == pytest.approx(METRICS["treves_rolls"](codes.T), rel=1e-12)
+    assert (reading.n, reading.note) == (40, "1 units that are always 0 left out")
+
+
+def test_a_gaussian_unit_has_the_lifetime_sparsity_of_its_closed_form():
+    reading = METRICS["lifetime_sparsity"].read({"codes": np.random.default_rng(4).standard_normal((5000, 20))})
+    assert reading.value == pytest.approx(reading.chance, abs=0.005)
+
+
+def test_the_lifetime_interval_covers_the_truth_in_90_to_98_of_100_samples():
+    # an exponential unit has a = 1/2
+    truth = 0.5 / (1 - 1 / 400)
+    rows = (np.random.default_rng(seed).exponential(size=(400, 5)) for seed in range(200))
+    found = [METRICS["lifetime_sparsity"].read({"codes": one}) for one in rows]
+    assert 0.90 <= np.mean([one.low <= truth <= one.high for one in found]) <= 0.98
+
+
+def test_saturation_of_sigmoid_codes_counts_values_near_zero_and_one():
+    codes = np.array([[0.01, 0.5, 0.99, 0.97], [0.04, 0.06, 0.5, 0.94], [0.5, 0.5, 0.5, 0.5]])
+    reading = METRICS["saturation"].read({"codes": codes})
+    assert reading.value == pytest.approx((3 / 4 + 1 / 4 + 0) / 3)
+    assert reading.more == {"low": pytest.approx(2 / 12), "high": pytest.approx(2 / 12), "range": "values"}
+
+
+def test_saturation_of_other_codes_goes_by_each_units_own_range():
+    even = np.linspace(-3, 7, 2001)[:, None] * [1, 100]
+    reading = METRICS["saturation"].read({"codes": np.c_[even, np.ones(2001)]})
+    assert reading.value == pytest.approx(reading.chance, abs=2e-3)
+    assert reading.more["range"] == "units"
+    assert reading.note == "1 units that never vary left out"
+    with pytest.raises(DataError, match="no unit varies"):
+        METRICS["saturation"](np.full((5, 2), 3.0))
+    with pytest.raises(DataError, match=r"margin=0.5"):
+        METRICS["saturation"](even, margin=0.5)
+
+
+def test_the_density_of_units_is_the_share_of_rows_they_are_active_in():
+    codes = np.zeros((1000, 4))
+    codes[:, 0], codes[:500, 1], codes[:5, 2] = 1, 1, 1
+    density = METRICS["l0_share"].read({"codes": codes}).more["density"]
+    assert (density["min"], density["median"], density["max"]) == (0, 0.2525, 1)
+    assert density["histogram"] == [1, 0, 1, 0, 0, 2]
+    assert active_units(codes).mean(0).tolist() == [1, 0.5, 0.005, 0]

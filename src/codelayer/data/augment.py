@@ -1,8 +1,9 @@
-"""Augmentations: other pictures of the same thing.
+"""Augmentations: other pictures, rows or files of the same thing.
 
-Reads  a batch (n, H, W, C) float32 in [0, 1], how strong, and a NumPy generator.
-Gives  a new batch of the same shape; each picture draws its own change, always the same count of numbers.
-Skips  noise and masks (corruptions, in objective), cropping and colour.
+Reads  a batch, how strong, and a NumPy generator. Pictures are (n, H, W, C) float32 in [0, 1]; noise takes any array,
+       swap and append_bytes take rows (n, features).
+Gives  a new batch of the same shape; each sample draws its own change, always the same count of numbers.
+Skips  what learning corrupts (in objective, on tensors), cropping and colour.
 """
 
 from __future__ import annotations
@@ -42,6 +43,20 @@ def affine(
     return _bilinear(x, at_x, at_y)
 
 
+def shift(x: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Move each picture by up to `share` of its sides, each way, in fractions of a pixel; what comes in is 0."""
+    n, height, width, _ = x.shape
+    right, down = rng.uniform(-share, share, (2, n)).astype(np.float32)[:, :, None, None]
+    column, row = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
+    full = np.zeros((n, height, width), np.float32)
+    return _bilinear(x, full + column - right * width, full + row - down * height)
+
+
+def rotate(x: np.ndarray, degrees: float, rng: np.random.Generator) -> np.ndarray:
+    """Turn each picture about its centre by up to so many degrees, either way; what comes in is 0."""
+    return affine(x, 0.0, rng, rotation=degrees, shear=0.0)
+
+
 def _bilinear(x: np.ndarray, at_x: np.ndarray, at_y: np.ndarray) -> np.ndarray:
     """Values at (n, H, W) places, 0 outside: a frame of zeros holds whatever lies farther out."""
     n, height, width, channels = x.shape
@@ -68,3 +83,27 @@ def brightness(x: np.ndarray, strength: float, rng: np.random.Generator) -> np.n
     """Multiply each picture by 1 +- strength and clip to [0, 1]: black stays black."""
     gain = 1 + strength * rng.uniform(-1, 1, len(x)).astype(np.float32)
     return np.clip(x * gain[:, None, None, None].astype(np.float32), 0, 1)
+
+
+def noise(x: np.ndarray, scale: float | np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Add Gaussian noise of this standard deviation: one number, or one for each feature."""
+    return (x + scale * rng.standard_normal(x.shape)).astype(x.dtype)
+
+
+def swap(x: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Give a share of the entries of rows (n, features) the value of the same column in another row, drawn evenly."""
+    other = rng.integers(len(x), size=x.shape)
+    return np.where(rng.random(x.shape) < share, np.take_along_axis(x, other, 0), x)
+
+
+def append_bytes(x: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Write random bytes behind the end of each file: rows (n, length) of bytes 0 to 255, padded with zeros.
+
+    A file ends with its last byte that is not 0. Up to `share` of its length is appended (at least one byte), and no
+    more than the padding has room for.
+    """
+    place = np.arange(x.shape[1])
+    end = np.where(x != 0, place + 1, 0).max(1)
+    added = np.maximum(1, np.ceil(share * end)).astype(int)
+    behind = (place >= end[:, None]) & (place < (end + added)[:, None])
+    return np.where(behind, rng.integers(0, 256, x.shape).astype(x.dtype), x)

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from .cards import table_of_metrics as table_of_metrics
     from .comparison import compare as compare
     from .comparisonpage import save_comparison as save_comparison
+    from .concepts import concepts_named as concepts_named
+    from .concepts import count_patterns as count_patterns
+    from .concepts import held_out_combinations as held_out_combinations
+    from .concepts import one_hot_codes as one_hot_codes
     from .cost import size_mb as size_mb
     from .cost import timings as timings
     from .curves import Curve as Curve
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
     from .intervals import chance_area as chance_area
     from .intervals import curve_bands as curve_bands
     from .intervals import paired_interval as paired_interval
+    from .invariance import invariance_under as invariance_under
     from .probes import KnnProbe as KnnProbe
     from .probes import LinearProbe as LinearProbe
     from .probes import auc as auc
@@ -47,6 +52,10 @@ if TYPE_CHECKING:
     from .record import Metric as Metric
     from .record import Reading as Reading
     from .record import metric as metric
+    from .sharing import Neighbours as Neighbours
+    from .sharing import neighbours as neighbours
+    from .sparse_curve import rebuild_curve as rebuild_curve
+    from .sparsity import active_units as active_units
     from .sparsity import dead_units as dead_units
 
 HOMES = {
@@ -54,13 +63,17 @@ HOMES = {
     "cards": ("Card", "card", "card_rows", "table_of_metrics"),
     "comparison": ("compare",),
     "comparisonpage": ("save_comparison",),
+    "concepts": ("concepts_named", "count_patterns", "held_out_combinations", "one_hot_codes"),
     "cost": ("size_mb", "timings"),
     "curves": ("Curve", "curve_area", "join_curves", "label_curve", "label_efficiency"),
     "draws": ("label_counts", "label_draws", "labelled", "task_of"),
     "intervals": ("Interval", "area_interval", "chance_area", "curve_bands", "paired_interval"),
+    "invariance": ("invariance_under",),
     "probes": ("KnnProbe", "LinearProbe", "auc", "knn_probe", "linear_probe", "score"),
     "record": ("METRICS", "Metric", "Reading", "metric"),
-    "sparsity": ("dead_units",),
+    "sharing": ("Neighbours", "neighbours"),
+    "sparse_curve": ("rebuild_curve",),
+    "sparsity": ("active_units", "dead_units"),
 }
 _HOME = {name: home for home, names in HOMES.items() for name in names}
 

@@ -36,12 +36,12 @@ PROPERTIES = {
     "distribution": Property(
         "Distributed",
         "Do many units share the work, so that few name many concepts?",
-        (),
+        ("distribution", "selectivity", "ablation"),
     ),
     "smoothness": Property(
         "Smoothness and invariance",
         "Does the code move little where the sample changes little?",
-        ("smoothness",),
+        ("smoothness", "contraction", "invariance", "sphere"),
     ),
     "hierarchy": Property(
         "Hierarchy",
@@ -51,7 +51,7 @@ PROPERTIES = {
     "sparsity": Property(
         "Sparsity",
         "How few units speak for one sample?",
-        ("sparsity",),
+        ("sparsity", "sparse_curve"),
     ),
     "manifold": Property(
         "Manifold",

@@ -36,7 +36,7 @@ def explained_share(x: np.ndarray, rebuilt: np.ndarray) -> Reading:
     errors      DataError: x is constant
     """
     top = float(np.abs(x).max()) or 1.0
-    return _share(x / top, _errors(x / top, rebuilt / top))
+    return share_reading(x / top, squared_gaps(x / top, rebuilt / top))
 
 
 @metric(
@@ -55,7 +55,7 @@ def squared_error(x: np.ndarray, rebuilt: np.ndarray) -> Reading:
     x, rebuilt  (n, features)
     returns     mean over samples, in squared units of x, at least 0
     """
-    return replace(mean_reading(_errors(x, rebuilt)), chance=float(_spread(x).mean()))
+    return replace(mean_reading(squared_gaps(x, rebuilt)), chance=float(_spread(x).mean()))
 
 
 @metric(
@@ -79,11 +79,11 @@ def linear_rebuild(codes: np.ndarray, x: np.ndarray, seed: int = 0) -> Reading:
     """
     order = np.random.default_rng([seed, 23]).permutation(len(x))
     one, two = order[: len(x) // 2], order[len(x) // 2 :]
-    codes, x = _unit(codes), _unit(x)
+    codes, x = unit_range(codes), unit_range(x)
     errors = np.empty(len(x))
     for train, rest in ((one, two), (two, one)):
-        errors[rest] = _errors(x[rest], _ridge(codes[train], x[train], codes[rest]))
-    return _share(x, errors)
+        errors[rest] = squared_gaps(x[rest], _ridge(codes[train], x[train], codes[rest]))
+    return share_reading(x, errors)
 
 
 def _ridge(codes: np.ndarray, x: np.ndarray, rest: np.ndarray) -> np.ndarray:
@@ -94,23 +94,28 @@ def _ridge(codes: np.ndarray, x: np.ndarray, rest: np.ndarray) -> np.ndarray:
     return model.predict(rest).reshape(len(rest), -1)
 
 
-def _unit(rows: np.ndarray) -> np.ndarray:
-    # the share does not depend on scale, and squares of large values would overflow
+def unit_range(rows: np.ndarray) -> np.ndarray:
+    """Rows shifted and scaled as a whole into [0, 1], float64: no share depends on it, large squares would overflow."""
     rows = rows.astype(np.float64)
     rows -= rows.min(0)
     return rows / (float(rows.max()) or 1.0)
 
 
-def _errors(x: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
+def squared_gaps(x: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
+    """The squared distance of each row to its reconstruction, (n,)."""
     gap = x.astype(np.float64) - rebuilt
     return np.einsum("ij,ij->i", gap, gap)
 
 
 def _spread(x: np.ndarray) -> np.ndarray:
-    return _errors(x, x.mean(0, dtype=np.float64))
+    return squared_gaps(x, x.mean(0, dtype=np.float64))
 
 
-def _share(x: np.ndarray, errors: np.ndarray) -> Reading:
+def share_reading(x: np.ndarray, errors: np.ndarray) -> Reading:
+    """The share of the variance of x that squared errors (n,) leave explained, with its delta-method interval.
+
+    errors  squared distance of each row to its reconstruction
+    """
     spread = _spread(x)
     if (x == x[0]).all() or not spread.any():
         raise DataError("x is constant", "there is no variance to explain")

@@ -43,28 +43,42 @@ def local_smoothness(
     errors   DataError: x or its codes are constant
     """
     rng = np.random.default_rng([seed, 29])
-    sample = x[np.sort(rng.choice(len(x), min(rows, len(x)), replace=False))]
+    sample = sampled(x, rows, rng)
     flat = sample.reshape(len(sample), -1).astype(np.float64)
-    base = _codes(encode, sample)
-    across = _across(flat, base, rng)
-    gap = _median_gap(flat)
+    base = encoded(encode, sample)
+    across = pair_ratio(flat, base, rng)
+    gap = median_gap(flat)
     more, middle = {}, np.empty(0)
     for step in STEPS:
-        ratios = _steps(encode, sample, base, step * gap, directions, rng) / across
+        ratios = step_ratios(encode, sample, base, step * gap, directions, rng) / across
         more[str(step)] = {"median": float(np.median(ratios.mean(1))), "q95": float(np.quantile(ratios, 0.95))}
         middle = np.sort(ratios.mean(1)) if step == VALUE_STEP else middle
     low, high = _median_ends(middle)
     return Reading(float(np.median(middle)), low, high, len(flat), 1.0, more=more)
 
 
-def _codes(encode: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
+def sampled(x: np.ndarray, rows: int, rng: np.random.Generator) -> np.ndarray:
+    """At most so many rows of x, drawn without replacement, in their order."""
+    return x[np.sort(rng.choice(len(x), min(rows, len(x)), replace=False))]
+
+
+def encoded(encode: Callable[[np.ndarray], np.ndarray], x: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
+    """What encode gives for x: float64 (n, units), one finite code per sample or a DataError.
+
+    like    codes that encode gave before: the width must be theirs
+    """
     codes = floats("what encode gives", encode(x)).astype(np.float64)
     if len(codes) != len(x):
         raise DataError(f"encode gave {len(codes)} codes for {len(x)} samples", "it must give one code per sample")
+    if like is not None and codes.shape[1] != like.shape[1]:
+        raise DataError(
+            f"encode gave codes of {like.shape[1]} units, then of {codes.shape[1]}", "it must give one width always"
+        )
     return codes
 
 
-def _across(flat: np.ndarray, base: np.ndarray, rng: np.random.Generator) -> float:
+def pair_ratio(flat: np.ndarray, base: np.ndarray, rng: np.random.Generator) -> float:
+    """The median of |f(x) - f(x')| / |x - x'| over random pairs of rows: what makes a smoothness free of scale."""
     other = rng.permutation(len(flat))
     far = np.linalg.norm(flat - flat[other], axis=1)
     moved = np.linalg.norm(base - base[other], axis=1)[far > 0]
@@ -76,7 +90,8 @@ def _across(flat: np.ndarray, base: np.ndarray, rng: np.random.Generator) -> flo
     return across
 
 
-def _median_gap(flat: np.ndarray) -> float:
+def median_gap(flat: np.ndarray) -> float:
+    """The median distance from a row to its nearest other row, duplicates left out."""
     far, _ = nearest(flat, 1)
     gaps = far[far > 0]
     if not len(gaps):
@@ -84,7 +99,7 @@ def _median_gap(flat: np.ndarray) -> float:
     return float(np.median(gaps))
 
 
-def _steps(
+def step_ratios(
     encode: Callable[[np.ndarray], np.ndarray],
     sample: np.ndarray,
     base: np.ndarray,
@@ -92,14 +107,14 @@ def _steps(
     directions: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    # (rows, directions): how far the code moved per length of the step that was really taken
+    """How far the code moved per length of the step that was really taken, in random directions: (rows, directions)."""
     out = np.empty((len(sample), directions))
     for j in range(directions):
         step = rng.standard_normal((len(sample), sample[0].size))
         step *= length / np.linalg.norm(step, axis=1, keepdims=True)
         moved = (sample + step.reshape(sample.shape)).astype(sample.dtype)
         taken = np.linalg.norm((moved.astype(np.float64) - sample).reshape(len(sample), -1), axis=1)
-        out[:, j] = np.linalg.norm(_codes(encode, moved) - base, axis=1) / np.where(taken > 0, taken, np.inf)
+        out[:, j] = np.linalg.norm(encoded(encode, moved, base) - base, axis=1) / np.where(taken > 0, taken, np.inf)
     return out
 
 

@@ -1,7 +1,8 @@
 """Sparsity: how few units speak for one sample, and which never speak at all?
 
-Reads  codes alone; a score holds for the code as it is, so a shifted code is another code.
-Gives  per-sample (population) sparsity, and the units that are dead.
+Reads  codes; a score holds for the code as it is, so a shifted code is another code. x and rebuilt where given.
+Gives  sparsity over the units of a sample (population), over the samples of a unit (lifetime), units that are dead or
+       saturated; beside each, in `more`, the share of x that is brought back at that sparsity (see sparse_curve).
 Skips  judging: a sparse code is good only beside its reconstruction or its probe.
 """
 
@@ -15,9 +16,12 @@ import numpy as np
 
 from ..errors import DataError
 from .arrays import floats
-from .record import Reading, mean_reading, metric
+from .record import Z95, Reading, mean_reading, metric
+from .sparse_curve import beside
 
 DEAD_RANGE = 1e-6
+EDGES = (0, 1e-4, 1e-3, 1e-2, 0.1, 0.5, 1)
+ALSO = ("x", "rebuilt")
 DISTRUST = "read it beside reconstruction or usefulness; a dense code with an offset looks less sparse than it is"
 UNCALIBRATED = "it asks how the code is used, not what it knows: the value of a dense code stands beside it as chance"
 DENSE = "closed form: a dense code, Gaussian of equal width (simulated)"
@@ -32,9 +36,10 @@ DENSE = "closed form: a dense code, Gaussian of equal width (simulated)"
     cost="n d",
     distrust=DISTRUST,
     source="Hoyer 2004, section 3.1",
+    also=ALSO,
     uncalibrated=UNCALIBRATED,
 )
-def hoyer(codes: np.ndarray) -> Reading:
+def hoyer(codes: np.ndarray, x: np.ndarray | None = None, rebuilt: np.ndarray | None = None) -> Reading:
     """How concentrated is a code on few units (Hoyer)?
 
     Mean over rows of (sqrt(d) - |h|_1 / |h|_2) / (sqrt(d) - 1).
@@ -46,7 +51,7 @@ def hoyer(codes: np.ndarray) -> Reading:
         root = size.shape[1] ** 0.5
         return (root - size.sum(1) / np.sqrt((size**2).sum(1))) / (root - 1)
 
-    return _per_sample(codes, points)
+    return beside(_per_sample(codes, points), codes, x, rebuilt)
 
 
 @metric(
@@ -58,9 +63,10 @@ def hoyer(codes: np.ndarray) -> Reading:
     cost="n d log d",
     distrust=DISTRUST,
     source="Hurley and Rickard 2009, table I",
+    also=ALSO,
     uncalibrated=UNCALIBRATED,
 )
-def gini(codes: np.ndarray) -> Reading:
+def gini(codes: np.ndarray, x: np.ndarray | None = None, rebuilt: np.ndarray | None = None) -> Reading:
     """How unequally do the units share a code (Gini index)?
 
     Mean over rows of 1 - 2 sum_k (|h|_(k) / |h|_1) ((d - k + 1/2) / d), |h| ascending.
@@ -73,7 +79,7 @@ def gini(codes: np.ndarray) -> Reading:
         weights = (d - np.arange(1, d + 1) + 0.5) / d
         return 1 - 2 * (np.sort(size, axis=1) * weights).sum(1) / size.sum(1)
 
-    return _per_sample(codes, points)
+    return beside(_per_sample(codes, points), codes, x, rebuilt)
 
 
 @metric(
@@ -85,8 +91,9 @@ def gini(codes: np.ndarray) -> Reading:
     cost="n d",
     distrust=DISTRUST,
     source="Treves and Rolls 1991; Vinje and Gallant 2000",
+    also=ALSO,
 )
-def treves_rolls(codes: np.ndarray) -> Reading:
+def treves_rolls(codes: np.ndarray, x: np.ndarray | None = None, rebuilt: np.ndarray | None = None) -> Reading:
     """How densely is a code used (Treves and Rolls; lower is sparser)?
 
     Mean over rows of (mean |h|)^2 / mean(h^2).
@@ -95,9 +102,9 @@ def treves_rolls(codes: np.ndarray) -> Reading:
     """
 
     def points(size: np.ndarray) -> np.ndarray:
-        return size.mean(1) ** 2 / (size**2).mean(1)
+        return _density(size, 1)
 
-    return _per_sample(codes, points)
+    return beside(_per_sample(codes, points), codes, x, rebuilt)
 
 
 @metric(
@@ -109,16 +116,23 @@ def treves_rolls(codes: np.ndarray) -> Reading:
     cost="n d",
     distrust=DISTRUST + "; small values above the threshold count in full",
     source="Olshausen and Field 2004",
+    also=ALSO,
 )
-def l0_share(codes: np.ndarray, threshold: float = 1e-3) -> Reading:
+def l0_share(
+    codes: np.ndarray, x: np.ndarray | None = None, rebuilt: np.ndarray | None = None, threshold: float = 1e-3
+) -> Reading:
     """What share of the units is active for one sample?
 
     A unit is active where |h| is above `threshold` times the unit's largest |h|.
-    returns  0 nothing is active, 1 everything is
+    returns  0 nothing is active, 1 everything is. more: {"density": of the units' shares of rows in which they are
+             active, "min", "median", "max" and "histogram", counts between "edges"}
     """
-    top = np.abs(codes).max(0)
-    active = np.abs(codes) > threshold * top
-    return mean_reading(active.mean(1))
+    active = active_units(codes, threshold)
+    density = active.mean(0)
+    ends = {"min": density.min(), "median": np.median(density), "max": density.max()}
+    told: dict[str, Any] = {name: float(one) for name, one in ends.items()}
+    told |= {"edges": list(EDGES), "histogram": np.histogram(density, EDGES)[0].tolist()}
+    return beside(replace(mean_reading(active.mean(1)), more={"density": told}), codes, x, rebuilt)
 
 
 @metric(
@@ -130,15 +144,122 @@ def l0_share(codes: np.ndarray, threshold: float = 1e-3) -> Reading:
     cost="n d",
     distrust="fewer than 10,000 rows: a rare unit looks dead",
     source="Glorot, Bordes and Bengio 2011",
+    also=ALSO,
 )
-def dead_share(codes: np.ndarray) -> Reading:
+def dead_share(codes: np.ndarray, x: np.ndarray | None = None, rebuilt: np.ndarray | None = None) -> Reading:
     """What share of the units never varies?
 
     A unit is dead when its range over the rows is at most 1e-6 of the largest unit's range.
     returns  0 to 1; n counts units. more: {"dead": how many}; note: the remedy
     """
     found = dead_units(codes)
-    return Reading(found["share"], n=codes.shape[1], note=found["note"], more={"dead": found["count"]})
+    reading = Reading(found["share"], n=codes.shape[1], note=found["note"], more={"dead": found["count"]})
+    return beside(reading, codes, x, rebuilt)
+
+
+@metric(
+    needs=("codes",),
+    worst=0.0,
+    best=1.0,
+    null=DENSE,
+    interval="per-point values",
+    cost="n d",
+    distrust=DISTRUST,
+    source="Vinje and Gallant 2000, over the units of a sample",
+    also=ALSO,
+    uncalibrated=UNCALIBRATED,
+)
+def population_sparsity(codes: np.ndarray, x: np.ndarray | None = None, rebuilt: np.ndarray | None = None) -> Reading:
+    """How few units speak for one sample (Vinje and Gallant)?
+
+    Mean over rows of (1 - a) / (1 - 1/d), a the measure of Treves and Rolls over the d units.
+    returns  0 all units equal, 1 one unit alone; Gaussian codes of 64 units .36. Rows of zeros are left out
+    errors   DataError: fewer than two units, or only zeros
+    """
+
+    def points(size: np.ndarray) -> np.ndarray:
+        return (1 - _density(size, 1)) / (1 - 1 / size.shape[1])
+
+    return beside(_per_sample(codes, points), codes, x, rebuilt)
+
+
+@metric(
+    needs=("codes",),
+    worst=0.0,
+    best=1.0,
+    null="closed form: .363, a Gaussian unit: (1 - 2 / pi) / (1 - 1/n)",
+    interval="per-point values (delta method)",
+    cost="n d",
+    distrust=DISTRUST + "; rare units need many rows",
+    source="Vinje and Gallant 2000, over the samples of a unit",
+    also=ALSO,
+    uncalibrated=UNCALIBRATED,
+)
+def lifetime_sparsity(codes: np.ndarray, x: np.ndarray | None = None, rebuilt: np.ndarray | None = None) -> Reading:
+    """How rarely does a unit speak, over all samples (Vinje and Gallant)?
+
+    Mean over units of (1 - a) / (1 - 1/n), a = (mean |h|)^2 / mean(h^2) over the n rows.
+    returns  0 always equally loud, 1 for one sample alone. Units that are always 0 are left out.
+             more: {"treves_rolls": mean a over units}
+    errors   DataError: only zeros
+    """
+    size, gone = _live(np.abs(codes, dtype=np.float64))
+    n, first = len(size), size.mean(0)
+    second = (size**2).mean(0)
+    a = _density(size, 0)
+    # what each row adds to the mean of a, by its first derivatives
+    pull = 2 * first / second * (size - first) - a / second * (size**2 - second)
+    half = Z95 * float(pull.mean(1).std()) / n**0.5 / (1 - 1 / n)
+    value = float((1 - a.mean()) / (1 - 1 / n))
+    note = f"{gone} units that are always 0 left out" if gone else ""
+    chance = float((1 - 2 / np.pi) / (1 - 1 / n))
+    reading = Reading(value, value - half, value + half, n, chance, note, {"treves_rolls": float(a.mean())})
+    return beside(reading, codes, x, rebuilt)
+
+
+@metric(
+    needs=("codes",),
+    worst=None,
+    best=None,
+    null="closed form: twice the margin, values spread evenly over the range",
+    interval="per-point values",
+    cost="n d",
+    distrust="outside (0, 1) the range is that of the rows: one outlier stretches it; relu units saturate at 0 alone",
+    source="SAT of Rifai et al. 2011, table 1",
+    also=ALSO,
+)
+def saturation(
+    codes: np.ndarray, x: np.ndarray | None = None, rebuilt: np.ndarray | None = None, margin: float = 0.05
+) -> Reading:
+    """What share of the units stands at an end of its range, for one sample (SAT)?
+
+    At an end is below `margin` or above 1 - margin: of the value itself where all codes lie in [0, 1] (sigmoid), else
+    of the unit's range over the rows, smallest to largest.
+    returns  0 to 1. Units that never vary are left out where their range counts. more: {"low", "high": the two
+             shares, "range": "values" or "units"}
+    errors   DataError: no unit varies, margin outside (0, 0.5)
+    """
+    if not 0 < margin < 0.5:
+        raise DataError(f"margin={margin} is not possible", "it lies in (0, 0.5), usually 0.05")
+    given, note = codes.astype(np.float64), ""
+    by = "values" if given.min() >= 0 and given.max() <= 1 and given.any() else "units"
+    if by == "units":
+        low, high = given.min(0), given.max(0)
+        varies = high > low
+        if not varies.any():
+            raise DataError("no unit varies", "every unit is dead: see dead_share")
+        note = f"{(~varies).sum()} units that never vary left out" if not varies.all() else ""
+        given = (given[:, varies] - low[varies]) / (high - low)[varies]
+    below, above = given < margin, given > 1 - margin
+    reading = mean_reading((below | above).mean(1), note)
+    more = {"low": float(below.mean()), "high": float(above.mean()), "range": by}
+    return beside(replace(reading, chance=2 * margin, more=more), codes, x, rebuilt)
+
+
+def active_units(codes: np.ndarray, threshold: float = 1e-3) -> np.ndarray:
+    """Where a unit is active, bool (n, units): |h| above `threshold` times the unit's largest |h|."""
+    size = np.abs(codes)
+    return size > threshold * size.max(0)
 
 
 def dead_units(codes: Any) -> dict[str, Any]:
@@ -157,6 +278,18 @@ def dead_units(codes: Any) -> dict[str, Any]:
             f"raise k in topk(), or choose code_size={max(1, total - len(dead))}"
         )
     return {"count": len(dead), "share": len(dead) / total, "units": dead.tolist(), "note": note}
+
+
+def _density(size: np.ndarray, axis: int) -> np.ndarray:
+    return size.mean(axis) ** 2 / (size**2).mean(axis)
+
+
+def _live(size: np.ndarray) -> tuple[np.ndarray, int]:
+    # each unit divided by its largest value, those that are always 0 left out
+    top = size.max(0)
+    if not top.any():
+        raise DataError("all codes are zero", "every unit is dead: see dead_share")
+    return size[:, top > 0] / top[top > 0], int((top == 0).sum())
 
 
 def _per_sample(codes: np.ndarray, points: Callable[[np.ndarray], np.ndarray]) -> Reading:

@@ -1,0 +1,129 @@
+"""Contraction: how fast does the code move, at the samples and farther and farther from them?
+
+Reads  a callable `encode` and samples x.
+Gives  the squared Frobenius norm of the encoder's Jacobian (as it is, and free of scale), the contraction curve.
+Skips  gradients: differences of codes along random directions, so that any callable can be measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from ..errors import DataError
+from .record import Reading, mean_reading, metric
+from .smoothness import encoded, pair_ratio, sampled, step_ratios
+
+RADII = (0.01, 0.03, 0.1, 0.3, 1.0)
+STEP = 0.01
+Encode = Callable[[np.ndarray], np.ndarray]
+JACOBIAN = "Rifai et al. 2011 (contractive auto-encoders); random directions: Hutchinson 1990"
+
+
+@metric(
+    needs=("encode", "x"),
+    worst=None,
+    best=0.0,
+    null="none: it follows the scale of the code; see relative_jacobian",
+    interval="per-point values",
+    cost="2 directions m encodings, m <= 500 rows",
+    distrust="halving the code quarters it: compare fits of one scale, or relative_jacobian; kinks are averaged over",
+    source=JACOBIAN,
+)
+def jacobian_norm(encode: Encode, x: np.ndarray, rows: int = 500, directions: int = 8, seed: int = 0) -> Reading:
+    """How fast does the code move at the samples (squared Frobenius norm of the Jacobian)?
+
+    Mean over rows of |J u|^2 with u ~ N(0, I), whose mean is |J|_F^2; J u from the difference of two codes, a
+    hundredth of the data's spread to either side. With at most `directions` features each feature is stepped along
+    instead: exact up to the difference.
+    encode   x (n, *shape) -> codes (n, units), deterministic
+    returns  at least 0, in squared units of the code per squared unit of x
+    """
+    reading = mean_reading(
+        _squared_slopes(encode, sampled(x, rows, np.random.default_rng([seed, 53])), directions, seed)
+    )
+    return replace(reading, note="" if reading.value else "the code does not move at all")
+
+
+@metric(
+    needs=("encode", "x"),
+    worst=None,
+    best=0.0,
+    null="closed form: 1, a map that keeps distances",
+    interval="per-point values",
+    cost="(2 directions + 1) m encodings, m <= 500 rows",
+    distrust="rows that are few or lie in clumps: their spread, by which it is divided, is not how far codes can go",
+    source=JACOBIAN + "; made free of scale by the variances of x and of the code",
+)
+def relative_jacobian(encode: Encode, x: np.ndarray, rows: int = 500, directions: int = 8, seed: int = 0) -> Reading:
+    """How fast does the code move in a random direction, beside how far it moves between samples?
+
+    |J|_F^2 / D, divided by (variance of the code, summed over units) / (variance of x, summed over the D features).
+    returns  1 for a map that keeps distances; below 1 the code attends to the directions in which samples differ
+    errors   DataError: x or its codes are constant
+    """
+    sample = sampled(x, rows, np.random.default_rng([seed, 53]))
+    flat, codes = sample.reshape(len(sample), -1).astype(np.float64), encoded(encode, sample)
+    if (flat == flat[0]).all() or (codes == codes[0]).all():
+        what = "x is" if (flat == flat[0]).all() else "the codes are"
+        raise DataError(f"{what} constant", "relative_jacobian needs samples and codes that differ")
+    ratio = np.sqrt(_spread(flat)) / np.sqrt(_spread(codes))
+    points = _squared_slopes(encode, sample, directions, seed) / flat.shape[1] * ratio**2
+    return replace(mean_reading(points), chance=1.0)
+
+
+@metric(
+    needs=("encode", "x"),
+    worst=None,
+    best=0.0,
+    null="closed form: 1, a map that keeps distances",
+    interval="per-point values",
+    cost="(5 directions + 1) m encodings, m <= 300 rows",
+    distrust="large radii leave the data, where nothing was trained; random directions see little of a thin manifold",
+    source="contraction curves, Rifai et al. 2011, section 5.3; made free of scale",
+)
+def contraction(encode: Encode, x: np.ndarray, rows: int = 300, directions: int = 4, seed: int = 0) -> Reading:
+    """How much are distances in the code shorter than in x, around the samples?
+
+    Mean of |f(x + s) - f(x)| / |s| over random s on spheres of growing radius, divided by the median of the same
+    ratio over random pairs of samples; the value is the mean over the radii.
+    returns  1 for a map that keeps distances, lower contracts more. more: the curve {"radius": in units of the median
+             distance between two samples, "ratio": as in the paper, "relative": divided}
+    errors   DataError: x or its codes are constant
+    """
+    rng = np.random.default_rng([seed, 59])
+    sample = sampled(x, rows, np.random.default_rng([seed, 53]))
+    flat, base = sample.reshape(len(sample), -1).astype(np.float64), encoded(encode, sample)
+    across = pair_ratio(flat, base, rng)
+    apart = np.linalg.norm(flat - flat[rng.permutation(len(flat))], axis=1)
+    unit = float(np.median(apart[apart > 0]))
+    ratios = [step_ratios(encode, sample, base, radius * unit, directions, rng).mean(1) for radius in RADII]
+    means = [float(one.mean()) for one in ratios]
+    more = {"radius": list(RADII), "ratio": means, "relative": [one / across for one in means]}
+    return replace(mean_reading(np.mean(ratios, 0) / across), chance=1.0, more=more)
+
+
+def _spread(rows: np.ndarray) -> float:
+    return float(rows.var(0).sum())
+
+
+def _squared_slopes(encode: Encode, sample: np.ndarray, directions: int, seed: int) -> np.ndarray:
+    # (rows,): mean over directions of |J u|^2, or its sum over the axes where they are few
+    rng, n, width = np.random.default_rng([seed, 61]), len(sample), sample[0].size
+    flat = sample.reshape(n, -1).astype(np.float64)
+    scale = np.sqrt(_spread(flat) / width) or float(np.abs(flat).max()) or 1.0
+    exact = width <= directions
+    out = np.zeros(n)
+    for j in range(width if exact else directions):
+        along = np.tile(np.eye(width)[j], (n, 1)) if exact else rng.standard_normal((n, width))
+        step = (STEP * scale * along).reshape(sample.shape)
+        ends = [(sample + side * step).astype(sample.dtype) for side in (1, -1)]
+        taken = np.linalg.norm((ends[0].astype(np.float64) - ends[1]).reshape(n, -1), axis=1)
+        if not taken.any():
+            raise DataError("steps are lost in the rounding of x", "subtract its mean, or give float64")
+        one = encoded(encode, ends[0])
+        moved = np.linalg.norm(one - encoded(encode, ends[1], one), axis=1)
+        out += (moved / np.where(taken > 0, taken, np.inf) * np.linalg.norm(along, axis=1)) ** 2
+    return out if exact else out / directions

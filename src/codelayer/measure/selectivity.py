@@ -1,0 +1,179 @@
+"""Selectivity: does a unit speak for one class, and how few units tell the classes?
+
+Reads  codes and labels.
+Gives  the class selectivity of units, and k90: how many units a linear probe needs for nine tenths of its gain.
+Skips  units that stand for something no label names.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import DataError
+from .draws import class_index, halves, numbers, scored_classes, task_of
+from .probes import score
+from .record import Z95, Reading, metric
+
+SPLITS = 8
+HALVES = 30
+MOST_ROWS = 4000
+MOST_UNITS = 1024
+RIDGE = 1e-2
+
+
+@metric(
+    needs=("codes", "labels"),
+    worst=None,
+    best=None,
+    null="shuffled rows",
+    interval="half-subsamples, stratified by class",
+    cost="30 n d",
+    distrust="few rows of a class: the largest of many noisy means looks selective, see chance; it follows the offset",
+    source="Morcos et al. 2018, equation 1",
+)
+def class_selectivity(codes: np.ndarray, labels: np.ndarray, seed: int = 0) -> Reading:
+    """Does a unit speak for one class only?
+
+    Mean over units of (m1 - m0) / (m1 + m0): m1 the largest mean of a class, m0 the mean of the other classes' means.
+    Units with negative values are shifted to start at 0.
+    returns  0 no class differs, 1 each unit is silent for all classes but one. n counts units that vary
+             more: {"above_half": share of units above .5}
+    errors   DataError: labels are numbers, fewer than two classes with two members, no unit varies
+    """
+    if task_of(labels) != "class":
+        raise DataError("class_selectivity needs classes, the labels are numbers", "use k90 or ablation_area")
+    index = class_index(labels, scored_classes(labels))
+    rows, index = codes[index >= 0].astype(np.float64), index[index >= 0]
+    low, high = rows.min(0), rows.max(0)
+    varies = high > low
+    if not varies.any():
+        raise DataError("no unit varies", "every unit is dead: see dead_share")
+    shifted = int((low[varies] < 0).sum())
+    start = np.minimum(low[varies], 0)
+    rows = (rows[:, varies] - start) / (high[varies] - start)
+    found = _selectivity(rows, index)
+    rng = np.random.default_rng([seed, 79])
+    again = [float(_selectivity(rows[part], index[part]).mean()) for part in _class_halves(index, rng)]
+    value, half = float(found.mean()), Z95 * float(np.std(again))
+    note = f"{shifted} units with negative values were shifted to start at 0" if shifted else ""
+    more = {"above_half": float((found > 0.5).mean())}
+    return Reading(value, max(0.0, value - half), min(1.0, value + half), len(found), None, note, more)
+
+
+@metric(
+    needs=("codes", "labels"),
+    worst=None,
+    best=None,
+    null="none: a code at chance has no gain to share out",
+    interval="half-subsamples: 8 splits of the rows",
+    cost="8 (n d^2 + k d^2), n <= 4,000 rows",
+    distrust="greedy choice finds a small set, not the smallest; correlated units stand in for one another",
+    source="smallest set of units by forward selection; 90 % as in Dalvi et al. 2019 on salient neurons",
+)
+def k90(codes: np.ndarray, labels: np.ndarray, task: str | None = None, share: float = 0.9, seed: int = 0) -> Reading:
+    """How many units does a linear probe need for nine tenths of its gain over chance?
+
+    Units are added one at a time, each the one that lowers the squared error most (ridge on classes of equal weight,
+    or on the number), fitted on one half of the rows; the count is the first at which the score on the other half
+    (balanced accuracy, R2) reaches chance + 0.9 (score with all units - chance). The value is the mean over splits.
+    returns  1 to the number of units: few where few units hold what the label asks, many where it is spread
+             more: {"share": of the units, "full": score with all units, "chance": score by luck}
+    errors   DataError: the probe with all units does not beat chance; fewer than two classes with two members
+    """
+    task = task or task_of(labels)
+    needed, full, chance = [], [], 0.0
+    for split in range(SPLITS):
+        work = _split(codes, labels, task, seed + split)
+        chance = work.chance
+        full.append(work.score(np.arange(codes.shape[1])))
+        if full[-1] <= chance + 0.02:
+            raise DataError(
+                f"the probe with all units scores {full[-1]:.3f}, chance is {chance:.3f}",
+                "k90 needs a code that tells the labels",
+            )
+        needed.append(_first(work, chance + share * (full[-1] - chance)))
+    value, half = float(np.mean(needed)), Z95 * float(np.std(needed, ddof=1))
+    more = {"share": value / codes.shape[1], "full": float(np.mean(full)), "chance": chance}
+    return Reading(value, max(1.0, value - half), min(float(codes.shape[1]), value + half), len(work.scored), more=more)
+
+
+class _Work(NamedTuple):
+    """A ridge probe of one split, ready to be solved on any set of units."""
+
+    gram: np.ndarray
+    cross: np.ndarray
+    center: np.ndarray
+    offset: np.ndarray
+    rows: np.ndarray
+    scored: np.ndarray
+    task: str
+    chance: float
+
+    def score(self, units: np.ndarray) -> float:
+        from scipy.linalg import solve
+
+        weight = solve(self.gram[np.ix_(units, units)], self.cross[units], assume_a="pos")
+        said = (self.rows[:, units] - self.center[units]) @ weight + self.offset
+        return score(self.scored, said.argmax(1) if self.task == "class" else said[:, 0], self.task)
+
+
+def _split(codes: np.ndarray, labels: np.ndarray, task: str, seed: int) -> _Work:
+    train, rest = halves(labels, seed, task)
+    rng = np.random.default_rng([seed, 83])
+    train, rest = (np.sort(rng.permutation(one)[: MOST_ROWS // 2]) for one in (train, rest))
+    x = codes[train].astype(np.float64)
+    scale = float(np.abs(codes).max()) or 1.0
+    x, rows = x / scale, codes[rest].astype(np.float64) / scale
+    if task == "class":
+        classes = scored_classes(labels)
+        places, scored = class_index(labels, classes)[train], class_index(labels, classes)[rest]
+        y = np.eye(len(classes))[places]
+        weight = 1 / (np.bincount(places, minlength=len(classes)) * len(classes))[places]
+        chance = 1 / len(np.unique(scored))
+    else:
+        y, scored = numbers(labels)[train][:, None], numbers(labels)[rest]
+        y = y / (float(np.abs(y).max()) or 1.0)
+        scored = scored / (float(np.abs(numbers(labels)[train]).max()) or 1.0)
+        weight, chance = np.full(len(train), 1 / len(train)), 0.0
+    center, offset = weight @ x, weight @ y
+    x, y = x - center, y - offset
+    gram = (x * weight[:, None]).T @ x
+    gram[np.diag_indices_from(gram)] += RIDGE * (np.trace(gram) / len(gram) or 1.0)
+    return _Work(gram, (x * weight[:, None]).T @ y, center, offset, rows, scored, task, chance)
+
+
+def _first(work: _Work, target: float) -> int:
+    # Gaussian elimination: after each choice `gram` and `cross` are what the chosen units leave unexplained
+    diagonal = np.diag(work.gram)
+    open_units = np.argsort(-(work.cross**2).sum(1) / diagonal, kind="stable")[:MOST_UNITS]
+    gram, cross = work.gram[np.ix_(open_units, open_units)], work.cross[open_units]
+    chosen: list[int] = []
+    for _ in range(len(open_units)):
+        gain = (cross**2).sum(1) / np.diag(gram)
+        gain[chosen] = -np.inf
+        best = int(gain.argmax())
+        chosen.append(best)
+        if work.score(open_units[chosen]) >= target:
+            return len(chosen)
+        line = gram[best] / gram[best, best]
+        cross = cross - np.outer(line, cross[best])
+        gram = gram - np.outer(line, gram[best])
+        gram[np.diag_indices_from(gram)] = np.maximum(np.diag(gram), 1e-300)
+    return len(work.center)
+
+
+def _selectivity(rows: np.ndarray, index: np.ndarray) -> np.ndarray:
+    # of each unit; rows start at 0
+    member = np.eye(int(index.max()) + 1)[index]
+    means = (member.T @ rows) / member.sum(0)[:, None]
+    largest = means.max(0)
+    others = (means.sum(0) - largest) / (len(means) - 1)
+    total = largest + others
+    return np.where(total > 0, (largest - others) / np.where(total > 0, total, 1), 0.0)
+
+
+def _class_halves(index: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+    pools = [np.flatnonzero(index == place) for place in range(int(index.max()) + 1)]
+    return [np.concatenate([rng.permutation(pool)[: (len(pool) + 1) // 2] for pool in pools]) for _ in range(HALVES)]
