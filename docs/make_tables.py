@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from codelayer import RECIPES, Autoencoder, commands
-from codelayer.measure import FAMILIES, METRICS
+from codelayer.measure import METRICS
+from codelayer.measure.properties import MODULES
 from codelayer.registry import PARTS, spell
 
 PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -94,7 +95,7 @@ def metrics() -> str:
     """Every metric: what it asks, of what, and where its zero is."""
     rows = (
         [code(m.name), m.question, ", ".join(m.needs), m.worst, m.best, m.null, m.interval, m.distrust, m.source]
-        for m in sorted(METRICS.values(), key=lambda m: FAMILIES.index(m.function.__module__.rsplit(".", 1)[1]))
+        for m in sorted(METRICS.values(), key=lambda m: MODULES.index(m.function.__module__.rsplit(".", 1)[1]))
     )
     columns = ["metric", "asks", "needs", "worst", "best", "chance", "interval from", "do not trust it with", "source"]
     return table(columns, rows)
