@@ -1,6 +1,6 @@
-"""Do 95 % intervals of usefulness and hierarchy cover the truth?  python benchmarks/interval_coverage.py  (about 10 min)
+"""Do 95 % intervals of usefulness and hierarchy cover the truth?  benchmarks/interval_coverage.py  (15 min)
 
-Truth: the mean of the metric over 300 data sets of the same law and size (n = 300). Coverage: the share of those data
+Truth: the mean of the metric over 100 data sets of the same law and size (n = 300). Coverage: the share of those data
 sets whose interval holds it. Classes: three Gaussians in 6 dimensions, told apart about four times in five. Numbers: a
 linear function of the code with noise of half its variance. Stages: the code with less and less noise.
 
@@ -75,7 +75,7 @@ def coverage(name: str, task: str, repeats: int) -> dict[str, Any]:
 def main() -> None:
     """All metrics, printed as they come."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--repeats", type=int, default=300)
+    parser.add_argument("--repeats", type=int, default=100)
     parser.add_argument("--only", nargs="*", default=[])
     given = parser.parse_args()
     rows = []

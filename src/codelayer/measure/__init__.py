@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 from .properties import MODULES
 
 if TYPE_CHECKING:
+    from .all_labels import best_of as best_of
+    from .all_labels import cross_curve as cross_curve
+    from .all_labels import curved_probe as curved_probe
     from .cards import card as card
     from .cards import card_rows as card_rows
     from .cards import table_of_metrics as table_of_metrics
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from .draws import label_draws as label_draws
     from .draws import labelled as labelled
     from .draws import task_of as task_of
+    from .folds import halves as halves
     from .intervals import Interval as Interval
     from .intervals import area_interval as area_interval
     from .intervals import chance_area as chance_area
@@ -45,10 +49,12 @@ if TYPE_CHECKING:
     from .sparsity import dead_units as dead_units
 
 HOMES = {
+    "all_labels": ("best_of", "cross_curve", "curved_probe"),
     "cards": ("card", "card_rows", "table_of_metrics"),
     "cost": ("size_mb", "timings"),
     "curves": ("Curve", "curve_area", "join_curves", "label_curve", "label_efficiency"),
     "draws": ("label_counts", "label_draws", "labelled", "task_of"),
+    "folds": ("halves",),
     "intervals": ("Interval", "area_interval", "chance_area", "curve_bands", "paired_interval"),
     "probes": ("KnnProbe", "LinearProbe", "auc", "knn_probe", "linear_probe", "score"),
     "record": ("METRICS", "Metric", "Reading", "metric"),

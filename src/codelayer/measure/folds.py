@@ -43,7 +43,7 @@ def refuse_shared(train: Any, scored: Any) -> None:
     shared = np.intersect1d(*sides)
     if len(shared):
         raise DataError(
-            f"{len(shared)} groups stand on both sides of the split, for example {shared[0]!r}",
+            f"{len(shared)} groups stand on both sides of the split, for example {str(shared[0])!r}",
             "keep the rows of a group on one side: codelayer.measure.halves(labels, groups=groups)",
         )
 

@@ -7,7 +7,7 @@ Skips  approximate search; rows tied at the k-th place share it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from .all_labels import INTERVAL, NULL, UNCALIBRATED, answered, curve_reading
 from .draws import class_index, numbers, scored_classes, task_of
 from .folds import group_ids
 from .neighbors import EXACT_ROWS, Distances, anchor_rows, blocks
-from .record import Reading, mean_reading, metric
+from .record import Z95, Reading, metric
 
 COST = "n^2 d time, n memory; above 10,000 rows 1,000 anchors"
 TWIN = 0.1
@@ -76,7 +76,7 @@ def knn_score(
     worst=0.0,
     best=1.0,
     null="closed form: the chance that two rows share a label",
-    interval="per-point values",
+    interval="per-point values (what each row adds as itself and as a neighbour)",
     cost=COST,
     distrust="unequal classes: the largest one makes chance and value alike",
     source="neighbourhood hit, Paulovich et al. 2008; 1 - it is the label Dirichlet energy of the graph",
@@ -100,11 +100,22 @@ def neighborhood_hit(
     y = class_index(labels, scored_classes(labels))
     codes, groups, y = codes[y >= 0], None if groups is None else groups[y >= 0], y[y >= 0]
     chosen = anchor_rows(len(codes), anchors, EXACT_ROWS, seed)
-    votes, _ = neighbor_means(codes, np.eye(y.max() + 1)[y], (n_neighbors,), chosen, groups)
-    reading = mean_reading(votes[0, np.arange(len(chosen)), y[chosen]])
+    k, own, got = min(n_neighbors, _most(codes, groups)), [], np.zeros(len(y))
+    for part, far, edges in _blocks(codes, (k,), chosen, groups):
+        shares = _shares(far, edges[1], k) / k
+        alike = shares * (y[part, None] == y)
+        own.append(alike.sum(1))
+        # without row j each of its takers would take another, as good as its own others
+        got += alike.sum(0) - own[-1] @ shares
+    points = np.concatenate(own)
+    value = float(points.mean())
+    if len(chosen) == len(y):
+        # a row counts through its neighbours, and as a neighbour of others
+        points = points + got
+    half = Z95 * float(points.std(ddof=1)) / len(points) ** 0.5
     sizes, n = np.bincount(y), len(y)
     chance = float((sizes * (sizes - 1)).sum() / (n * (n - 1)))
-    return Reading(reading.value, max(0.0, reading.low or 0.0), reading.high, reading.n, chance)
+    return Reading(value, max(0.0, value - half), value + half, len(chosen), chance)
 
 
 def neighbor_means(
@@ -121,39 +132,58 @@ def neighbor_means(
              mostly are at the k-th place: copies of a sample look so
     errors   DataError: fewer rows of other groups than one neighbour
     """
-    rows = _scaled(codes, cosine)
-    ids = None if groups is None else group_ids(groups, len(rows))
-    most = len(rows) - (1 if ids is None else int(np.bincount(ids).max()))
+    most = _most(codes, groups)
+    counts = [min(k, most) for k in counts]
+    out, first, last, start = np.empty((len(counts), len(chosen), values.shape[1])), [], [], 0
+    for _, far, edges in _blocks(codes, counts, chosen, groups, cosine):
+        for place, k in enumerate(counts):
+            out[place, start : start + len(far)] = _nearest_mean(far, edges[1 + place], values, k)
+        first.append(edges[0])
+        last.append(edges[-1])
+        start += len(far)
+    usual = float(np.median(np.concatenate(last)))
+    return out, float((np.concatenate(first) < TWIN**2 * usual).mean())
+
+
+def _most(codes: np.ndarray, groups: np.ndarray | None) -> int:
+    # the fewest neighbours that a row has
+    most = len(codes) - (1 if groups is None else int(np.bincount(group_ids(groups, len(codes))).max()))
     if most < 1:
         raise DataError("all rows are of one group", "rows of at least two groups are needed")
-    counts = [min(k, most) for k in counts]
-    distances, out, first, last = Distances(rows), np.empty((len(counts), len(chosen), values.shape[1])), [], []
-    start = 0
+    return most
+
+
+def _blocks(
+    codes: np.ndarray, counts: Sequence[int], chosen: np.ndarray, groups: np.ndarray | None, cosine: bool = False
+) -> Iterator[tuple[np.ndarray, np.ndarray, list[np.ndarray]]]:
+    # row numbers, their squared distances to all rows (infinite within a group), those to the nearest and k-th nearest
+    rows = _scaled(codes, cosine)
+    ids = None if groups is None else group_ids(groups, len(rows))
+    distances = Distances(rows)
     for part in blocks(chosen, len(rows)):
         far = distances.block(part)
         if ids is not None:
             far[ids[part, None] == ids] = np.inf
         ordered = np.partition(far, sorted({0, *(k - 1 for k in counts)}), axis=1)
-        for place, k in enumerate(counts):
-            out[place, start : start + len(part)] = _nearest_mean(far, ordered[:, k - 1], values, k)
-        first.append(ordered[:, 0])
-        last.append(ordered[:, counts[-1] - 1])
-        start += len(part)
-    usual = float(np.median(np.concatenate(last)))
-    return out, float((np.concatenate(first) < TWIN**2 * usual).mean())
+        yield part, far, [ordered[:, k - 1] for k in (1, *counts)]
 
 
 def _nearest_mean(far: np.ndarray, edge: np.ndarray, values: np.ndarray, k: int) -> np.ndarray:
     inside = far <= edge[:, None]
-    sizes = inside.sum(1)
     out = np.empty((len(far), values.shape[1]))
-    clear = sizes == k
+    clear = inside.sum(1) == k
     columns = np.nonzero(inside[clear])[1].reshape(-1, k)
     out[clear] = values[columns].mean(1)
     for i in np.flatnonzero(~clear):
         nearer, tied = far[i] < edge[i], far[i] == edge[i]
         out[i] = (values[nearer].sum(0) + (k - nearer.sum()) * values[tied].mean(0)) / k
     return out
+
+
+def _shares(far: np.ndarray, edge: np.ndarray, k: int) -> np.ndarray:
+    # (rows, n): 1 for each of the k nearest, a share where the k-th place is tied
+    nearer, tied = far < edge[:, None], far == edge[:, None]
+    return nearer + tied * ((k - nearer.sum(1)) / tied.sum(1))[:, None]
 
 
 def _scaled(codes: np.ndarray, cosine: bool) -> np.ndarray:
