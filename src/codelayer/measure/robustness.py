@@ -19,7 +19,7 @@ from .all_labels import answered, chance_score, some_rows
 from .arrays import floats
 from .curves import Curve
 from .draws import class_index, numbers, scored_classes, task_of
-from .folds import halves
+from .folds import folds
 from .intervals import curve_replicates, interval_of
 from .probes import linear_probe
 from .record import Reading, metric
@@ -35,7 +35,7 @@ LEAST = 0.05
     best=1.0,
     null="closed form: 0, a probe at chance at every severity",
     interval="resampled scored rows, or groups, paired with the clean ones",
-    cost="1 + kinds x 4 passes of encode over at most 1,000 rows, one probe fit",
+    cost="1 + kinds x 4 passes of encode over at most 2,000 rows, 5 probe fits",
     distrust="a clean score near chance: a small number is then divided by a small number; kinds that cannot occur",
     source="relative corruption error: Hendrycks and Dietterich 2019",
     uncalibrated="what is left of the clean score: a random encoder that is smooth can keep all of the little it has",
@@ -52,7 +52,7 @@ def robust_area(
 ) -> Reading:
     """What share of a linear probe's score above chance is left when the input is corrupted?
 
-    The probe sees clean codes of half the rows; the other half is corrupted with severity .1, .2, .4, .8.
+    A probe sees clean codes of four fifths of the rows; the others are corrupted with severity .1, .2, .4, .8.
     kinds    noise (severity x deviation of x), mask (share of values at their mean), scale (each column times
              1 +- severity), offset (each column moved by severity x its deviation, one sign for all rows);
              for pictures shift (severity / 2 of the side), rotation (up to 90 degrees x severity), brightness.
@@ -63,11 +63,11 @@ def robust_area(
     """
     (x, labels, groups), note = some_rows(rows, seed, x, labels, groups)
     names = chosen_kinds(x, kinds)
-    curve, scored = corrupted_curve(encode, x, labels, groups, names, task, seed)
+    curve = corrupted_curve(encode, x, labels, groups, names, task, seed)
     chance, clean = chance_score(curve), float(curve.mean[0])
     if clean - chance < LEAST:
         raise DataError(f"the probe scores {clean:.3f} on clean rows, chance is {chance:.3f}", "it has nothing to lose")
-    found = curve_replicates(curve, None if groups is None else groups[scored], seed=seed)
+    found = curve_replicates(curve, groups, seed=seed)
     left = (found[:, 1:].mean(1) - chance) / np.where(found[:, 0] > chance, found[:, 0] - chance, np.nan)
     steps = curve.mean[1:].reshape(len(names), -1)
     value, low, high = interval_of((float(steps.mean()) - chance) / (clean - chance), left)
@@ -85,26 +85,37 @@ def corrupted_curve(
     kinds: Sequence[str],
     task: str | None,
     seed: int,
-) -> tuple[Curve, np.ndarray]:
-    """Answers of one probe to clean rows, then to each kind at each severity: a Curve with these steps, scored rows."""
+) -> Curve:
+    """Answers to clean rows, then to each kind at each severity: a Curve of these steps.
+
+    Five probes are fitted, each on the clean codes of four folds; it answers the fifth, clean and corrupted.
+    """
     task = task or task_of(labels)
-    train, scored = halves(labels, seed, task, groups)
     classes = scored_classes(labels) if task == "class" else None
     y = numbers(labels) if classes is None else class_index(labels, classes)
-    clean = _codes(encode, x[train], None)
-    probe = linear_probe(clean, task).fit(clean, y[train])
-    ends = (y[train].min(), y[train].max()) if classes is None else (0, len(classes))
+    truth = np.full(len(y), np.nan) if classes is None else np.full(len(y), -1)
+    clean = _codes(encode, x, None)
+    probes, parts = [], folds(labels, 5, seed, task, groups)
+    for scored in parts:
+        train = np.concatenate([one for one in parts if one is not scored])
+        probes.append(linear_probe(clean[train], task).fit(clean[train], y[train]))
+        known = np.isin(y[scored], y[train]) if classes is not None else np.ones(len(scored), dtype=bool)
+        truth[scored[known]] = y[scored[known]]
+    ends = (np.nanmin(y), np.nanmax(y)) if classes is None else (0, len(classes))
 
-    def answers(rows: np.ndarray) -> np.ndarray:
+    def answers(codes: np.ndarray) -> np.ndarray:
         # a number far outside what was ever labelled is cut, so that one row cannot decide an R2
-        return np.clip(probe.predict(_codes(encode, rows, clean.shape[1])), *ends)
+        out = np.zeros(len(y))
+        for probe, scored in zip(probes, parts, strict=True):
+            out[scored] = np.clip(probe.predict(codes[scored]), *ends)
+        return out
 
-    lines = [answers(x[scored])]
+    lines = [answers(clean)]
     for place, kind in enumerate(kinds):
         for severity in SEVERITIES:
             rng = np.random.default_rng([seed, 59, place])
-            lines.append(answers(corrupted(x[scored], kind, severity, rng, x[train])))
-    return answered(task, classes, np.stack(lines), y[scored]), scored
+            lines.append(answers(_codes(encode, corrupted(x, kind, severity, rng), clean.shape[1])))
+    return answered(task, classes, np.stack(lines), truth)
 
 
 def chosen_kinds(x: np.ndarray, kinds: Sequence[str] = ()) -> tuple[str, ...]:
