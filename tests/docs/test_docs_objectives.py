@@ -16,6 +16,7 @@ from codelayer.registry import PARTS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = sorted((DOCS / "objectives").glob("*.md"))
+MEASURES = sorted((DOCS / "measures").glob("*.md"))
 PICTURES = sorted((DOCS / "pictures").iterdir())
 FIGURES = "".join((DOCS / name).read_text(encoding="utf-8") for name in ("figures.md", "learning.md"))
 MEASURED = set(re.findall(r"\(pictures/([^)]+)\)", FIGURES))
@@ -64,6 +65,7 @@ def test_every_page_is_linked_from_the_reference():
 
 
 def test_the_pictures_are_those_that_are_shown_and_those_that_are_drawn(told, drawing):
+    told += "".join(page.read_text(encoding="utf-8") for page in MEASURES)
     shown = {name for _, name in LINK.findall(told)}
     assert shown | MEASURED == {path.name for path in PICTURES}  # those on pages of figures are drawn by benchmarks
     assert shown - MEASURED == {f"{name}.svg" for name in drawing.PICTURES}
