@@ -78,7 +78,7 @@ def boundary_gap(
     rows: int = 2000,
     seed: int = 0,
 ) -> Reading:
-    """How much better is a small non-linear probe than a linear one (0: the boundaries are simple)?
+    """How much better is a small non-linear probe than a linear one (not at all where boundaries are simple)?
 
     The non-linear probe is the linear one on the codes and 100 radial features around rows of the fold.
     returns  difference of balanced accuracy or R2, above 0 where boundaries bend. more: {"linear", "curved"}

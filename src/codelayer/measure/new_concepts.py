@@ -38,7 +38,7 @@ def new_concepts(
     codes: np.ndarray,
     labels: np.ndarray,
     groups: np.ndarray | None = None,
-    seen: Sequence[Any] = (),
+    seen: Sequence[Any] | None = None,
     shots: int = 5,
     ways: int = 5,
     episodes: int = 200,
@@ -53,6 +53,7 @@ def new_concepts(
     """
     if task_of(labels) != "class":
         raise DataError("new_concepts needs classes, the labels are numbers", "use linear_score")
+    seen = () if seen is None else seen
     pools = _new_pools(labels, groups, seen, shots)
     ways, rng = min(ways, len(pools)), np.random.default_rng([seed, 53])
     codes = codes.astype(np.float64)

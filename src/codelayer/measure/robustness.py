@@ -45,7 +45,7 @@ def robust_area(
     x: np.ndarray,
     labels: np.ndarray,
     groups: np.ndarray | None = None,
-    kinds: Sequence[str] = (),
+    kinds: Sequence[str] | None = None,
     task: str | None = None,
     rows: int = 2000,
     seed: int = 0,
@@ -62,7 +62,7 @@ def robust_area(
     errors   DataError: an unknown kind, a clean score near chance, an encode that gives other rows or another width
     """
     (x, labels, groups), note = some_rows(rows, seed, x, labels, groups)
-    names = chosen_kinds(x, kinds)
+    names = chosen_kinds(x, kinds or ())
     curve = corrupted_curve(encode, x, labels, groups, names, task, seed)
     chance, clean = chance_score(curve), float(curve.mean[0])
     if clean - chance < LEAST:
