@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from codelayer.errors import DataError
 from codelayer.measure import label_counts, label_draws, labelled, task_of
-from codelayer.measure.draws import halves, scored_classes
+from codelayer.measure.draws import scored_classes
+from codelayer.measure.folds import halves
 
 LABELS = st.lists(st.sampled_from(["cat", "dog", "cow", None, ""]), min_size=1, max_size=60)
 

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 from .properties import MODULES
 
 if TYPE_CHECKING:
+    from .all_labels import best_of as best_of
+    from .all_labels import cross_curve as cross_curve
+    from .all_labels import curved_probe as curved_probe
     from .cardpage import read_card as read_card
     from .cardpage import save_card as save_card
     from .cards import Card as Card
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from .draws import label_draws as label_draws
     from .draws import labelled as labelled
     from .draws import task_of as task_of
+    from .folds import halves as halves
     from .intervals import Interval as Interval
     from .intervals import area_interval as area_interval
     from .intervals import chance_area as chance_area
@@ -59,6 +63,7 @@ if TYPE_CHECKING:
     from .sparsity import dead_units as dead_units
 
 HOMES = {
+    "all_labels": ("best_of", "cross_curve", "curved_probe"),
     "cardpage": ("read_card", "save_card"),
     "cards": ("Card", "card", "card_rows", "table_of_metrics"),
     "comparison": ("compare",),
@@ -67,6 +72,7 @@ HOMES = {
     "cost": ("size_mb", "timings"),
     "curves": ("Curve", "curve_area", "join_curves", "label_curve", "label_efficiency"),
     "draws": ("label_counts", "label_draws", "labelled", "task_of"),
+    "folds": ("halves",),
     "intervals": ("Interval", "area_interval", "chance_area", "curve_bands", "paired_interval"),
     "invariance": ("invariance_under",),
     "probes": ("KnnProbe", "LinearProbe", "auc", "knn_probe", "linear_probe", "score"),

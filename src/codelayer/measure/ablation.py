@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import DataError
-from .draws import class_index, halves, numbers, scored_classes, task_of
+from .draws import class_index, numbers, scored_classes, task_of
+from .folds import halves
 from .probes import linear_probe
 from .record import Z95, Reading, metric
 
@@ -20,6 +21,7 @@ MOST_ROWS = 8000
 
 @metric(
     needs=("codes", "labels"),
+    also=("groups",),
     worst=0.0,
     best=1.0,
     null="closed form: 0, a probe that tells nothing",
@@ -30,7 +32,12 @@ MOST_ROWS = 8000
     uncalibrated="the last units dropped are all of them, so no code keeps its score: about .5 for a one-hot code",
 )
 def ablation_area(
-    codes: np.ndarray, labels: np.ndarray, task: str | None = None, draws: int = 20, seed: int = 0
+    codes: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray | None = None,
+    task: str | None = None,
+    draws: int = 20,
+    seed: int = 0,
 ) -> Reading:
     """How much does a linear probe still tell when units are dropped at random?
 
@@ -43,7 +50,7 @@ def ablation_area(
     if draws < 2:
         raise DataError(f"draws={draws} is not possible", "at least 2 are needed for an interval")
     task = task or task_of(labels)
-    train, rest = halves(labels, seed, task)
+    train, rest = halves(labels, seed, task, groups)
     rng = np.random.default_rng([seed, 89])
     train, rest = (np.sort(rng.permutation(one)[: MOST_ROWS // 2]) for one in (train, rest))
     if task == "class":

@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import DataError
 from .arrays import floats
 from .draws import DRAWS, class_index, label_counts, label_draws, numbers, scored_classes, task_of
+from .folds import refuse_shared
 from .probes import Probe, auc, probe_maker
 from .record import one_thread
 
@@ -72,6 +73,8 @@ def label_curve(
     seed: int = 0,
     task: str | None = None,
     picked: Mapping[int, Sequence[np.ndarray]] | None = None,
+    groups_train: Any = None,
+    groups_eval: Any = None,
 ) -> Curve:
     """Fit a probe on few labels, many times, and score it on rows it has not seen.
 
@@ -79,8 +82,11 @@ def label_curve(
     probe        "linear", "knn", or maker(train_codes, task) -> object with fit and predict; each fit starts anew
     counts       default: label_counts(y_train)
     picked       count -> index arrays, instead of label_draws(y_train, count, seed, draws)
-    errors       DataError: shapes that do not fit, no row to score
+    groups_train, groups_eval  groups of the rows, where there are any: none may stand on both sides
+    errors       DataError: shapes that do not fit, no row to score, a group on both sides
     """
+    if groups_train is not None and groups_eval is not None:
+        refuse_shared(groups_train, groups_eval)
     train, scored_codes = floats("codes_train", codes_train), floats("codes_eval", codes_eval)
     _check(train, y_train, scored_codes, y_eval)
     task = task or task_of(y_train)

@@ -136,20 +136,6 @@ def label_draws(y: Any, count: int, seed: int = 0, draws: int = DRAWS, task: str
     return picked
 
 
-def halves(y: Any, seed: int = 0, task: str | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Two halves of the labelled rows, (train, scored), stratified by class; for a metric given one set of rows."""
-    rng = np.random.default_rng([seed, 2**31])
-    if (task or task_of(y)) == "class":
-        index = class_index(y, scored_classes(y))
-        pools = [np.flatnonzero(index == place) for place in range(index.max() + 1)]
-    else:
-        pools = [np.flatnonzero(np.isfinite(numbers(y)))]
-    mixed = [rng.permutation(pool) for pool in pools]
-    parts = [(one[: len(one) // 2], one[len(one) // 2 :]) for one in mixed]
-    train, scored = (np.sort(np.concatenate(side)) for side in zip(*parts, strict=True))
-    return train, scored
-
-
 def _array(y: Any) -> np.ndarray:
     if hasattr(y, "detach"):
         y = y.detach().cpu().numpy()

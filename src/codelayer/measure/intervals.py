@@ -46,7 +46,7 @@ def paired_interval(a: Curve, b: Curve, groups: Any = None, resamples: int = RES
     with one_thread():
         points = _points(a, weights) - _points(b, weights)
         found = _replicates(a, points, groups, resamples, seed, 0.0)[:, 0]
-    return _interval(a.area - b.area, found)
+    return interval_of(a.area - b.area, found)
 
 
 def area_interval(curve: Curve, groups: Any = None, resamples: int = RESAMPLES, seed: int = 0) -> Interval:
@@ -54,7 +54,7 @@ def area_interval(curve: Curve, groups: Any = None, resamples: int = RESAMPLES, 
     with one_thread():
         points = _points(curve, area_weights(curve.counts)[:, None])
         found = _replicates(curve, points, groups, resamples, seed, _top(curve))[:, 0]
-    return _interval(curve.area, found)
+    return interval_of(curve.area, found)
 
 
 def area_points(curve: Curve) -> np.ndarray:
@@ -69,10 +69,22 @@ def area_points(curve: Curve) -> np.ndarray:
 
 def curve_bands(curve: Curve, groups: Any = None, resamples: int = RESAMPLES, seed: int = 0) -> list[Interval]:
     """The mean score with its interval at each count: the band of a drawn curve."""
+    found = curve_replicates(curve, groups, resamples, seed)
+    return [interval_of(float(value), found[:, j]) for j, value in enumerate(curve.mean)]
+
+
+def curve_replicates(curve: Curve, groups: Any = None, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
+    """Mean scores on resampled draws and rows, (resamples, counts): for statistics of a whole curve."""
     with one_thread():
         points = _points(curve, np.eye(len(curve.counts)))
-        found = _replicates(curve, points, groups, resamples, seed, _top(curve))
-    return [_interval(float(value), found[:, j]) for j, value in enumerate(curve.mean)]
+        return _replicates(curve, points, groups, resamples, seed, _top(curve))
+
+
+def interval_of(value: float, found: np.ndarray) -> Interval:
+    """A value with the middle 95 % of its replicates (resamples,); those that are not finite are passed over."""
+    found = found[np.isfinite(found)]
+    low, high = np.quantile(found, (0.025, 0.975)) if len(found) else (value, value)
+    return Interval(float(value), min(float(low), float(value)), max(float(high), float(value)))
 
 
 def chance_area(
@@ -104,12 +116,6 @@ def chance_area(
 
 def _top(curve: Curve) -> float:
     return 0.0 if curve.task == "class" else 1.0
-
-
-def _interval(value: float, found: np.ndarray) -> Interval:
-    found = found[np.isfinite(found)]
-    low, high = np.quantile(found, (0.025, 0.975)) if len(found) else (value, value)
-    return Interval(float(value), float(low), float(high))
 
 
 def _points(curve: Curve, weights: np.ndarray) -> np.ndarray:

@@ -21,7 +21,16 @@ PROPERTIES = {
     "usefulness": Property(
         "Usefulness",
         "What can be learned from the code with few labels?",
-        ("usefulness",),
+        (
+            "usefulness",
+            "all_labels",
+            "neighbor_labels",
+            "clusters",
+            "evidence",
+            "new_concepts",
+            "robustness",
+            "nuisance",
+        ),
     ),
     "reconstruction": Property(
         "Reconstruction",
@@ -46,7 +55,7 @@ PROPERTIES = {
     "hierarchy": Property(
         "Hierarchy",
         "Do later layers tell more abstract things?",
-        (),
+        ("hierarchy", "similarity"),
     ),
     "sparsity": Property(
         "Sparsity",

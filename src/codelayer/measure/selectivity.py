@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import DataError
-from .draws import class_index, halves, numbers, scored_classes, task_of
+from .draws import class_index, numbers, scored_classes, task_of
+from .folds import halves
 from .probes import score
 from .record import Z95, Reading, metric
 
@@ -64,6 +65,7 @@ def class_selectivity(codes: np.ndarray, labels: np.ndarray, seed: int = 0) -> R
 
 @metric(
     needs=("codes", "labels"),
+    also=("groups",),
     worst=None,
     best=None,
     null="none: a code at chance has no gain to share out",
@@ -72,7 +74,14 @@ def class_selectivity(codes: np.ndarray, labels: np.ndarray, seed: int = 0) -> R
     distrust="greedy choice finds a small set, not the smallest; correlated units stand in for one another",
     source="smallest set of units by forward selection; 90 % as in Dalvi et al. 2019 on salient neurons",
 )
-def k90(codes: np.ndarray, labels: np.ndarray, task: str | None = None, share: float = 0.9, seed: int = 0) -> Reading:
+def k90(
+    codes: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray | None = None,
+    task: str | None = None,
+    share: float = 0.9,
+    seed: int = 0,
+) -> Reading:
     """How many units does a linear probe need for nine tenths of its gain over chance?
 
     Units are added one at a time, each the one that lowers the squared error most (ridge on classes of equal weight,
@@ -85,7 +94,7 @@ def k90(codes: np.ndarray, labels: np.ndarray, task: str | None = None, share: f
     task = task or task_of(labels)
     needed, full, chance = [], [], 0.0
     for split in range(SPLITS):
-        work = _split(codes, labels, task, seed + split)
+        work = _split(codes, labels, groups, task, seed + split)
         chance = work.chance
         full.append(work.score(np.arange(codes.shape[1])))
         if full[-1] <= chance + 0.02:
@@ -119,8 +128,8 @@ class _Work(NamedTuple):
         return score(self.scored, said.argmax(1) if self.task == "class" else said[:, 0], self.task)
 
 
-def _split(codes: np.ndarray, labels: np.ndarray, task: str, seed: int) -> _Work:
-    train, rest = halves(labels, seed, task)
+def _split(codes: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, task: str, seed: int) -> _Work:
+    train, rest = halves(labels, seed, task, groups)
     rng = np.random.default_rng([seed, 83])
     train, rest = (np.sort(rng.permutation(one)[: MOST_ROWS // 2]) for one in (train, rest))
     x = codes[train].astype(np.float64)

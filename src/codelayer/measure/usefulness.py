@@ -11,7 +11,8 @@ import numpy as np
 
 from ..errors import DataError
 from .curves import Curve, curve_area, label_curve, label_efficiency
-from .draws import class_index, halves, label_counts, scored_classes, task_of
+from .draws import class_index, label_counts, scored_classes, task_of
+from .folds import halves
 from .intervals import area_interval, area_points
 from .neighbors import EXACT_ROWS, Distances, anchor_rows, blocks
 from .record import Reading, mean_reading, metric
@@ -21,12 +22,13 @@ INTERVAL = "draws of labels and resampled scored rows, at once"
 COST = "20 draws x 5 counts of probe fits"
 DISTRUST = (
     "few scored rows of a class (classes under 4 rows are left out); "
-    "labels that repeat by group or duplicate leak between the halves: use the study"
+    "copies of one sample under different rows leak between the halves, unless groups= tells them"
 )
 
 
 @metric(
     needs=("codes", "labels"),
+    also=("groups",),
     worst=0.0,
     best=1.0,
     null=NULL,
@@ -37,7 +39,13 @@ DISTRUST = (
     uncalibrated="balanced accuracy: a random code scores 1 / classes, which stands beside it as chance",
 )
 def linear_area(
-    codes: np.ndarray, labels: np.ndarray, task: str | None = None, draws: int = 20, largest: int = 100, seed: int = 0
+    codes: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray | None = None,
+    task: str | None = None,
+    draws: int = 20,
+    largest: int = 100,
+    seed: int = 0,
 ) -> Reading:
     """How well does a linear probe do with few labels?
 
@@ -45,11 +53,12 @@ def linear_area(
     returns  balanced accuracy, 0 to 1, or R2. more: {"counts", "scores": mean score at each count}
     errors   DataError: fewer than two classes with two members, numbers that are all equal
     """
-    return _area(codes, labels, "linear", task, draws, largest, seed)
+    return area_reading(codes, labels, groups, "linear", task, draws, largest, seed)
 
 
 @metric(
     needs=("codes", "labels"),
+    also=("groups",),
     worst=0.0,
     best=1.0,
     null=NULL,
@@ -60,7 +69,13 @@ def linear_area(
     uncalibrated="balanced accuracy: a random code scores 1 / classes, which stands beside it as chance",
 )
 def knn_area(
-    codes: np.ndarray, labels: np.ndarray, task: str | None = None, draws: int = 20, largest: int = 100, seed: int = 0
+    codes: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray | None = None,
+    task: str | None = None,
+    draws: int = 20,
+    largest: int = 100,
+    seed: int = 0,
 ) -> Reading:
     """How well do the nearest labelled rows (k = 5, or 1 with one label) tell the label?
 
@@ -68,11 +83,12 @@ def knn_area(
     returns  balanced accuracy, 0 to 1, or R2. more: {"counts", "scores": mean score at each count}
     errors   DataError: fewer than two classes with two members, numbers that are all equal
     """
-    return _area(codes, labels, "knn", task, draws, largest, seed)
+    return area_reading(codes, labels, groups, "knn", task, draws, largest, seed)
 
 
 @metric(
     needs=("codes", "labels", "x"),
+    also=("groups",),
     worst=None,
     best=None,
     null="closed form: 1, the code needs as many labels as raw features",
@@ -85,6 +101,7 @@ def labels_saved(
     codes: np.ndarray,
     labels: np.ndarray,
     x: np.ndarray,
+    groups: np.ndarray | None = None,
     task: str | None = None,
     draws: int = 10,
     largest: int = 100,
@@ -95,7 +112,7 @@ def labels_saved(
     returns  above 1 the code saves labels, below 1 it costs some. more: {"censored", "by_count"}, see label_efficiency
     errors   DataError: as linear_area
     """
-    raw, code = (_split_curve(rows, labels, "linear", task, draws, largest, seed) for rows in (x, codes))
+    raw, code = (split_curve(rows, labels, groups, "linear", task, draws, largest, seed)[0] for rows in (x, codes))
     found = label_efficiency(raw.mean, code.mean, raw.counts)
     rng = np.random.default_rng([seed, 31])
     tries = []
@@ -144,23 +161,53 @@ def silhouette(codes: np.ndarray, labels: np.ndarray, anchors: int = 1000, seed:
     return mean_reading(np.concatenate(points))
 
 
-def _split_curve(
-    rows: np.ndarray, labels: np.ndarray, probe: str, task: str | None, draws: int, largest: int, seed: int
-) -> Curve:
+def split_curve(
+    rows: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray | None,
+    probe: str,
+    task: str | None,
+    draws: int,
+    largest: int,
+    seed: int,
+) -> tuple[Curve, np.ndarray]:
+    """The label curve of one set of rows: half of them (whole groups) give labels, the other half is scored.
+
+    returns  the curve, and which rows it scores
+    """
     task = task or task_of(labels)
-    train, scored = halves(labels, seed, task)
+    train, scored = halves(labels, seed, task, groups)
     y, truth = labels[train], labels[scored]
-    counts = label_counts(y, largest, task)
-    return label_curve(
-        rows[train], y, rows[scored], truth, probe=probe, counts=counts, draws=draws, seed=seed, task=task
+    sides = (None, None) if groups is None else (groups[train], groups[scored])
+    curve = label_curve(
+        rows[train],
+        y,
+        rows[scored],
+        truth,
+        probe=probe,
+        counts=label_counts(y, largest, task),
+        draws=draws,
+        seed=seed,
+        task=task,
+        groups_train=sides[0],
+        groups_eval=sides[1],
     )
+    return curve, scored
 
 
-def _area(
-    codes: np.ndarray, labels: np.ndarray, probe: str, task: str | None, draws: int, largest: int, seed: int
+def area_reading(
+    codes: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray | None,
+    probe: str,
+    task: str | None,
+    draws: int,
+    largest: int,
+    seed: int,
 ) -> Reading:
-    curve = _split_curve(codes, labels, probe, task, draws, largest, seed)
-    value, low, high = area_interval(curve, seed=seed)
+    """The area of `split_curve` with its interval: rows are resampled within their class, or by whole groups."""
+    curve, scored = split_curve(codes, labels, groups, probe, task, draws, largest, seed)
+    value, low, high = area_interval(curve, None if groups is None else groups[scored], seed=seed)
     chance = 1.0 / len(np.unique(curve.truth[curve.scored])) if curve.task == "class" else None
     more = {"counts": list(curve.counts), "scores": [float(v) for v in curve.mean]}
     if curve.aucs is not None:
