@@ -22,10 +22,14 @@ def encode(x: np.ndarray) -> np.ndarray:
 
 
 def test_everything_that_can_be_measured_is_measured_beside_chance_and_rivals():
-    found = card(encode(X), Y, X, encode=encode, rebuilt=X)
+    beside = {"coarse": Y // 2, "nuisance": np.arange(150) % 2, "layers": {"x": X, "code": encode(X)}}
+    beside |= {"factors": np.c_[Y, np.arange(150) % 4], "seeds": [encode(X), encode(X) + X[:, :2] / 9, X[:, :2]]}
+    found = card(encode(X), Y, X, encode=encode, decode=lambda z: z @ SQUEEZE.T, rebuilt=X, **beside)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert {row["name"] for row in found["metrics"]} == set(METRICS)
-    assert not found["not_measured"]
+    missing = {row["name"]: row["why"] for row in found["not_measured"]}
+    assert {row["name"] for row in found["metrics"]} | set(missing) == set(METRICS)
+    # iris has three classes, of which new_concepts hides some; a PCA of four columns leaves little else undefined
+    assert set(missing) <= {"new_concepts", "k90"}, missing
     assert (found["n"], found["units"], found["features"], found["task"]) == (150, 2, 4, "class")
     by_name = {row["name"]: row for row in found["metrics"]}
     assert by_name["linear_area"]["chance"] == pytest.approx(1 / 3)

@@ -2,9 +2,7 @@
 
 Reads  a `Card`.
 Gives  `save_card`, `read_card`, the table of a card for a terminal and for a page.
-Skips  the metrics themselves. Figures come from what a reading holds beside its value: see CURVES and `more["curve"]`,
-       {"x", "y", "low", "high", "x_label", "y_label", "log_x"}; `more["curves"]`, name -> such a curve;
-       `more["matrix"]`, {"rows", "columns", "values"}.
+Skips  the metrics themselves, and their figures.
 """
 
 from __future__ import annotations
@@ -20,11 +18,11 @@ from safetensors.numpy import load, save
 
 from ..bundle import plain, write_atomic
 from ..errors import DataError, RunError
-from ..report import Report, Series, curves, gauge, interval, matrix, number
+from ..report import Report, gauge, interval, number
+from .cardfigures import figures
 from .cards import FORMAT, Card
 from .properties import PROPERTIES
 
-LABEL_CURVES = ("linear_area", "knn_area")
 BESIDE = (("chance", "chance"), ("raw", "raw features"), ("pca", "PCA of equal width"))
 OTHER = ("Other", "Metrics of your own.")
 MOST_BYTES = 1 << 28
@@ -107,7 +105,8 @@ def card_page(card: Mapping[str, Any]) -> Report:
             page.section(title)
             page.text(asks)
             _table(page, title, rows)
-            _figures(page, rows, card["task"])
+            for drawn, caption in figures(rows, card["task"]):
+                page.figure(drawn, caption)
     page.section("What could not be measured")
     missing = [[one["name"], ", ".join(one["needs"]), one["why"].splitlines()[0]] for one in card["not_measured"]]
     page.table(["metric", "would need", "why"], missing, "" if missing else "Everything was measured.")
@@ -141,33 +140,6 @@ def _table(page: Report, title: str, rows: list[dict[str, Any]]) -> None:
         beside = [one[key] for key in ("chance", "raw", "pca")]
         cells.append([(one["name"].replace("_", " "), one["question"])[0], _value(one), drawn, *beside, span, one["n"]])
     page.table(columns, cells, f"{title}: every value beside chance, the raw features and a PCA with as many units.")
-
-
-def _figures(page: Report, rows: list[dict[str, Any]], task: Any) -> None:
-    _label_curves(page, [one for one in rows if one["metric"] in LABEL_CURVES], task)
-    for one in rows:
-        name, more = one["name"].replace("_", " "), one["more"]
-        many = more.get("curves", {name: more["curve"]} if "curve" in more else {})
-        if many:
-            lines = [Series(key, c["x"], c["y"], c.get("low"), c.get("high")) for key, c in many.items()]
-            first = next(iter(many.values()))
-            labels = (first.get("x_label", "x"), first.get("y_label", name))
-            page.figure(curves(lines, *labels, log_x=bool(first.get("log_x"))), f"{name}: {one['question']}")
-        if "matrix" in more:
-            found = more["matrix"]
-            drawn = matrix(found["rows"], found["columns"], found["values"], found.get("low"), found.get("high"))
-            page.figure(drawn, f"{name}: {one['question']}")
-
-
-def _label_curves(page: Report, rows: list[dict[str, Any]], task: Any) -> None:
-    shown = [one for one in rows if len(one["more"].get("counts", ())) > 1]
-    if not shown:
-        return
-    names = {"linear_area": "linear probe", "knn_area": "nearest neighbours"}
-    lines = [Series(names[one["metric"]], one["more"]["counts"], one["more"]["scores"]) for one in shown]
-    unit, score = ("labels per class", "balanced accuracy") if task == "class" else ("labelled rows", "R2")
-    drawn = curves(lines, unit, score, chance=shown[0]["chance"])
-    page.figure(drawn, f"Mean {score} of each probe as labels grow.")
 
 
 def _value(one: Mapping[str, Any]) -> Any:

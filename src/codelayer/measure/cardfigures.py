@@ -1,0 +1,132 @@
+"""Pictures of a card: what a reading holds beside its value, drawn.
+
+Reads  rows of a card.
+Gives  `figures`: (figure, caption) pairs of one property.
+Skips  values and intervals: they stand in the table.
+
+Metrics of the package are named here; one of your own is drawn where its `more` holds "curve" {"x", "y", "x_label",
+"y_label", ...}, "curves" (name -> such a curve) or "matrix" {"rows", "columns", "values"}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..report import Figure, Series, curves, matrix
+
+Row = Mapping[str, Any]
+Pairs = list[tuple[Figure, str]]
+LABEL_CURVES = {"linear_area": "linear probe", "knn_area": "nearest neighbours"}
+
+
+def figures(rows: Sequence[Row], task: str | None) -> Pairs:
+    """The figures of one property, in the order of its metrics.
+
+    rows  of a card, all of one property
+    task  "class", "number" or None: what the scores of probes are
+    """
+    found = _label_curves([one for one in rows if one["metric"] in LABEL_CURVES], task)
+    for row in rows:
+        draw = DRAWN.get(row["metric"], _generic)
+        try:
+            found += draw(row, task)
+        except (KeyError, TypeError, ValueError):  # a card of another version may hold other things beside its values
+            continue
+    return found
+
+
+def _label_curves(rows: Sequence[Row], task: str | None) -> Pairs:
+    shown = [one for one in rows if len(one["more"].get("counts", ())) > 1]
+    if not shown:
+        return []
+    lines = [Series(LABEL_CURVES[one["metric"]], one["more"]["counts"], one["more"]["scores"]) for one in shown]
+    unit = "labels per class" if task == "class" else "labelled rows"
+    drawn = curves(lines, unit, _score(task), chance=shown[0]["chance"])
+    return [(drawn, f"Mean {_score(task)} of each probe as labels grow.")]
+
+
+def _score(task: str | None) -> str:
+    return "balanced accuracy" if task == "class" else "R2"
+
+
+def _one(row: Row, x: Any, y: Any, labels: tuple[str, str], caption: str, **ends: Any) -> Pairs:
+    line = Series(row["name"].replace("_", " "), x, y, ends.get("low"), ends.get("high"))
+    return [(curves([line], *labels, log_x=bool(ends.get("log_x")), chance=ends.get("chance")), caption)]
+
+
+def _generic(row: Row, task: str | None) -> Pairs:
+    more, name = row["more"], row["name"].replace("_", " ")
+    many = more.get("curves", {name: more["curve"]} if "curve" in more else {})
+    many = {key: one for key, one in many.items() if isinstance(one, Mapping)}
+    found: Pairs = []
+    if many:
+        first = next(iter(many.values()))
+        lines = [Series(key, one["x"], one["y"], one.get("low"), one.get("high")) for key, one in many.items()]
+        labels = (first.get("x_label", "x"), first.get("y_label", name))
+        found.append((curves(lines, *labels, log_x=bool(first.get("log_x"))), f"{name}: {row['question']}"))
+    if isinstance(more.get("matrix"), Mapping):
+        one = more["matrix"]
+        drawn = matrix(one["rows"], one["columns"], one["values"], one.get("low"), one.get("high"))
+        found.append((drawn, f"{name}: {row['question']}"))
+    return found
+
+
+def _robustness(row: Row, task: str | None) -> Pairs:
+    more = row["more"]
+    lines = [Series(name, more["severities"], line) for name, line in more["curves"].items()]
+    drawn = curves(lines, "strength of the corruption", _score(task), log_x=False, chance=more["chance"])
+    return [(drawn, "What a linear probe still tells when the input is corrupted.")]
+
+
+def _ablation(row: Row, task: str | None) -> Pairs:
+    labels = ("share of the units dropped", "score")
+    return _one(row, row["more"]["dropped"], row["more"]["scores"], labels, "The probe as units are dropped at random.")
+
+
+def _contraction(row: Row, task: str | None) -> Pairs:
+    more, labels = row["more"], ("radius in units of the distance between neighbours", "distance kept")
+    told = "How much of a distance is left in the code, by the length of the step (1: as between samples)."
+    return _one(row, more["radius"], more["relative"], labels, told, chance=1.0, log_x=True)
+
+
+def _sparse_curve(row: Row, task: str | None) -> Pairs:
+    labels = ("share of the units kept", "share of the variance of x")
+    return _one(
+        row, row["more"]["l0"], row["more"]["share"], labels, "Reconstruction when only the largest units stay."
+    )
+
+
+def _stages(row: Row, task: str | None) -> Pairs:
+    more = row["more"]
+    places = list(range(len(more["stages"])))
+    ends = {"low": more["low"], "high": more["high"], "chance": more["chance"]}
+    told = f"A linear probe at each stage: {', '.join(f'{i} {name}' for i, name in enumerate(more['stages']))}."
+    return _one(row, places, more["scores"], ("stage", _score(task)), told, **ends)
+
+
+def _levels(row: Row, task: str | None) -> Pairs:
+    levels = {name: one for name, one in row["more"].items() if isinstance(one, Mapping) and "scores" in one}
+    lines = [
+        Series(name, list(range(len(one["scores"]))), one["scores"], one["low"], one["high"])
+        for name, one in levels.items()
+    ]
+    return (
+        [(curves(lines, "stage", _score(task), log_x=False), "Coarse and fine labels at each stage.")] if lines else []
+    )
+
+
+def _similarity(row: Row, task: str | None) -> Pairs:
+    more = row["more"]
+    return [(matrix(more["stages"], more["stages"], more["matrix"], 0.0, 1.0), "Debiased CKA between stages.")]
+
+
+DRAWN: dict[str, Callable[[Row, str | None], Pairs]] = {
+    "robust_area": _robustness,
+    "ablation_area": _ablation,
+    "contraction": _contraction,
+    "sparse_rebuild": _sparse_curve,
+    "layer_gain": _stages,
+    "coarse_lead": _levels,
+    "layer_similarity": _similarity,
+}
