@@ -38,11 +38,15 @@ if TYPE_CHECKING:
     from .probes import knn_probe as knn_probe
     from .probes import linear_probe as linear_probe
     from .probes import score as score
+    from .ranks import Coranking as Coranking
+    from .ranks import coranking as coranking
     from .record import METRICS as METRICS
     from .record import Metric as Metric
     from .record import Reading as Reading
     from .record import metric as metric
     from .sparsity import dead_units as dead_units
+    from .walks import Walk as Walk
+    from .walks import walk as walk
 
 HOMES = {
     "cards": ("card", "card_rows", "table_of_metrics"),
@@ -51,8 +55,10 @@ HOMES = {
     "draws": ("label_counts", "label_draws", "labelled", "task_of"),
     "intervals": ("Interval", "area_interval", "chance_area", "curve_bands", "paired_interval"),
     "probes": ("KnnProbe", "LinearProbe", "auc", "knn_probe", "linear_probe", "score"),
+    "ranks": ("Coranking", "coranking"),
     "record": ("METRICS", "Metric", "Reading", "metric"),
     "sparsity": ("dead_units",),
+    "walks": ("Walk", "walk"),
 }
 _HOME = {name: home for home, names in HOMES.items() for name in names}
 

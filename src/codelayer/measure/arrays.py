@@ -159,9 +159,7 @@ def _read(name: str, need: str, value: Any, flat: bool) -> Any:
         if isinstance(value, np.ndarray) and value.ndim == 3:
             value = list(value)
         if isinstance(value, np.ndarray) or not isinstance(value, Sequence) or not len(value):
-            raise DataError(
-                f"seeds is of type {type(value).__name__}", "give a list of codes (n, units), one per seed"
-            )
+            raise DataError(f"seeds is of type {type(value).__name__}", "give a list of codes (n, units), one per seed")
         return [floats(f"the code of seed {place}", one) for place, one in enumerate(value)]
     return floats(need, value, flat=flat)
 

@@ -10,25 +10,25 @@ Skips  duplicated rows: one copy is kept, because a distance of 0 silently ruins
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from ..errors import DataError
 from .arrays import canonical_order
 from .kept import Kept, digest
-from .neighbors import EXACT_ROWS, anchor_rows, distances_at
+from .neighbors import EXACT_ROWS, PART_ROWS, anchor_rows, distances_at, half_width, part_rows
 from .record import Z95, Reading, metric
 
 NULL = "shuffled columns"
 COST = "n^2 d time, n memory, once for all estimates; above 5,000 rows 2,000 anchors"
 DISTRUST = "it shrinks with fewer rows: compare at equal n, and see `half`; above 10 it is too low; noise raises it"
-HALVES = "half-subsamples of the per-point ratios"
+HALVES = "half-subsamples of the rows (of at most 400); anchors: and per-point values"
 MLE_SOURCE = "Levina and Bickel 2004, equation 8"
 SCALES = 2 ** np.arange(8)
-NEAR = 20
-PARTS = 100
+NEAR, DRAWS = 20, 20
 
-_KEPT: Kept[np.ndarray] = Kept(8)
+_KEPT: Kept[np.ndarray] = Kept(64)
 Estimate = Callable[[np.ndarray], float]
 
 
@@ -37,7 +37,7 @@ Estimate = Callable[[np.ndarray], float]
     worst=None,
     best=None,
     null=NULL,
-    interval="per-point values (delta method)",
+    interval=HALVES,
     cost=COST,
     distrust=DISTRUST,
     source=f"{MLE_SOURCE}; harmonic mean: MacKay and Ghahramani 2005",
@@ -54,16 +54,7 @@ def dimension_mle(
     errors   DataError: too few different rows, or all neighbours equally far
     """
     scale = (n_neighbors - 2) / (n_neighbors - 1) if unbiased else 1.0
-    rows = _distinct(codes, n_neighbors + 2)
-    inverse = _inverse(_near(rows, n_neighbors, anchors, seed))
-    value = scale / inverse.mean()
-    half = Z95 * value**2 / scale * inverse.std(ddof=1) / len(inverse) ** 0.5
-    more = {}
-    if len(rows) >= 4 * n_neighbors:
-        more["half"] = float(scale / _inverse(_near(_half(rows, seed), n_neighbors, anchors, seed)).mean())
-    return Reading(
-        float(value), float(value - half), float(value + half), len(inverse), note=_note(codes, rows), more=more
-    )
+    return _read(codes, n_neighbors, 0, lambda far: scale / float(_inverse(far).mean()), anchors, seed)
 
 
 @metric(
@@ -71,7 +62,7 @@ def dimension_mle(
     worst=None,
     best=None,
     null=NULL,
-    interval="per-point values",
+    interval=HALVES,
     cost=COST,
     distrust=f"{DISTRUST}; it is above the harmonic mean, more so for few neighbours",
     source=f"{MLE_SOURCE} and the mean over rows, as in many packages (scikit-dimension: comb='mean')",
@@ -83,14 +74,7 @@ def dimension_mle_mean(codes: np.ndarray, n_neighbors: int = NEAR, anchors: int 
     returns  above 0; there is no best value. more: {"half": the estimate on half the rows}
     errors   DataError: too few different rows, or all neighbours equally far
     """
-    rows = _distinct(codes, n_neighbors + 2)
-    points = _pointwise(_near(rows, n_neighbors, anchors, seed))
-    value = float(points.mean())
-    half = Z95 * float(points.std(ddof=1)) / len(points) ** 0.5
-    more = {}
-    if len(rows) >= 4 * n_neighbors:
-        more["half"] = float(_pointwise(_near(_half(rows, seed), n_neighbors, anchors, seed)).mean())
-    return Reading(value, value - half, value + half, len(points), note=_note(codes, rows), more=more)
+    return _read(codes, n_neighbors, 0, lambda far: float(_pointwise(far).mean()), anchors, seed)
 
 
 @metric(
@@ -111,7 +95,7 @@ def dimension_twonn(codes: np.ndarray, discard: float = 0.1, anchors: int = 2000
     returns  above 0; there is no best value. more: {"half": the estimate on half the rows}
     errors   DataError: too few different rows, or all neighbours equally far
     """
-    return _from_ratios(codes, 1, lambda logs: _slope(logs, discard), anchors, seed)
+    return _read(codes, 2, 2, lambda far: _slope(_log_ratios(far), discard), anchors, seed)
 
 
 @metric(
@@ -131,7 +115,7 @@ def dimension_twonn_ml(codes: np.ndarray, anchors: int = 2000, seed: int = 0) ->
     returns  above 0; there is no best value. more: {"half": the estimate on half the rows}
     errors   DataError: too few different rows, or all neighbours equally far
     """
-    return _from_ratios(codes, 1, lambda logs: _gride(logs, 1), anchors, seed)
+    return _read(codes, 2, 2, lambda far: _gride(_log_ratios(far), 1), anchors, seed)
 
 
 @metric(
@@ -159,12 +143,27 @@ def dimension_gride(codes: np.ndarray, scale: int = 16, anchors: int = 2000, see
     rows = _distinct(codes, 10)
     scales = [int(one) for one in SCALES if 2 * one <= (len(rows) - 1) // 2]
     scale = min(scale, scales[-1])
-    reading = _from_ratios(codes, scale, lambda logs: _gride(logs, scale), anchors, seed)
-    profile = {str(one): _gride(_log_ratios(rows, one, anchors, seed), one) for one in scales}
+    reading = _read(codes, 2, 2 * scale, lambda far: _gride(_log_ratios(far), scale), anchors, seed)
+    profile = {str(one): _gride(_log_ratios(_near(rows, 2, 2 * one, anchors, seed)), one) for one in scales}
     note = "; ".join(part for part in (reading.note, f"at n1 = {scale}") if part)
-    return Reading(
-        reading.value, reading.low, reading.high, reading.n, note=note, more={"profile": profile, **reading.more}
-    )
+    return replace(reading, note=note, more={"profile": profile, **reading.more})
+
+
+def _read(codes: np.ndarray, k: int, also: int, estimate: Estimate, anchors: int, seed: int) -> Reading:
+    """An estimate from distances (see `_near`), with its interval and its value at half the rows."""
+    rows = _distinct(codes, max(10, k + 2))
+    far, n = _near(rows, k, also, anchors, seed), len(rows)
+    value, rng = estimate(far), np.random.default_rng([seed, 17])
+    halves = [estimate(far[rng.permutation(len(far))[: len(far) // 2]]) for _ in range(DRAWS)]
+    wide, size = Z95 * float(np.std(halves)), min(n // 2, PART_ROWS)
+    if size >= 2 * max(k, also) + 2:
+        parts = np.array([estimate(_near(rows[part], k, also, anchors, seed)) for part in part_rows(n, seed)])
+        # parts are smaller, and their dimension with them: their spread counts as a share of it
+        wide = half_width(n, size, value * parts / parts.mean(), float(np.var(halves)) * (1 - len(far) / n))
+    more = {}
+    if n >= 4 * max(k, also, 10):
+        more["half"] = estimate(_near(_half(rows, seed), k, also, anchors, seed))
+    return Reading(value, value - wide, value + wide, len(far), note=_note(codes, rows), more=more)
 
 
 def _distinct(codes: np.ndarray, least: int) -> np.ndarray:
@@ -183,7 +182,7 @@ def _note(codes: np.ndarray, rows: np.ndarray) -> str:
     return f"{len(codes) - len(rows)} duplicated rows left out" if len(rows) < len(codes) else ""
 
 
-def _near(rows: np.ndarray, k: int, anchors: int, seed: int, also: int = 0) -> np.ndarray:
+def _near(rows: np.ndarray, k: int, also: int, anchors: int, seed: int) -> np.ndarray:
     """The distances to the k nearest, or to places `also` / 2 and `also`; (rows or anchors, k or 2), none of them 0.
 
     One pass gives the first 20 and the places of Gride, for all metrics of a card.
@@ -213,25 +212,10 @@ def _pointwise(far: np.ndarray) -> np.ndarray:
     return 1 / inverse
 
 
-def _log_ratios(rows: np.ndarray, scale: int, anchors: int, seed: int) -> np.ndarray:
-    far = _near(rows, 2, anchors, seed, also=2 * scale)
-    logs = np.log(far[:, 1] / far[:, 0])
-    if not len(logs):
+def _log_ratios(far: np.ndarray) -> np.ndarray:
+    if not len(far):
         raise _no_scale()
-    return logs
-
-
-def _from_ratios(codes: np.ndarray, scale: int, estimate: Estimate, anchors: int, seed: int) -> Reading:
-    rows = _distinct(codes, 10)
-    logs = _log_ratios(rows, scale, anchors, seed)
-    value = estimate(logs)
-    rng = np.random.default_rng([seed, 17])
-    halves = [estimate(rng.choice(logs, len(logs) // 2, replace=False)) for _ in range(PARTS)]
-    half = Z95 * float(np.std(halves))
-    more = {}
-    if len(rows) >= max(40, 8 * scale + 2):
-        more["half"] = estimate(_log_ratios(_half(rows, seed), scale, anchors, seed))
-    return Reading(value, value - half, value + half, len(logs), note=_note(codes, rows), more=more)
+    return np.log(far[:, 1] / far[:, 0])
 
 
 def _slope(logs: np.ndarray, discard: float) -> float:

@@ -11,20 +11,23 @@ ties alone make two spaces share counts as luck: overlap above luck is 0 for a c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from ..errors import DataError
+from .neighbors import half_width
 from .ranks import Coranking, area_weights, coranking
-from .record import Reading, mean_reading, metric
+from .record import Z95, Reading, metric
 
 COST = "n^2 (d + log n) time, n memory, once for all metrics of neighbours; above 5,000 rows 1,000 anchors"
-PER_POINT = "per-point values"
+HALVES = "half-subsamples of the rows (of at most 400); anchors: and per-point values"
 FEW = "fewer than 100 rows, or k near half the rows"
 TRUSTED = "Venna and Kaski 2001; Kaski et al. 2003, equations 1 and 2"
 TIES = f"{FEW}; data of few different values: tied rows share a place, so even x itself scores below 1"
 NO_LUCK = "closed form: 0, what shuffled rows (and ties) share is taken off"
+Points = Callable[[Coranking, int], np.ndarray]
 
 
 @metric(
@@ -32,7 +35,7 @@ NO_LUCK = "closed form: 0, what shuffled rows (and ties) share is taken off"
     worst=0.5,
     best=1.0,
     null="shuffled rows",
-    interval=PER_POINT,
+    interval=HALVES,
     cost=COST,
     distrust=TIES,
     source=TRUSTED,
@@ -48,7 +51,7 @@ def trustworthiness(
     errors   DataError: n_neighbors not below half the rows
     """
     found = _ranked(codes, x, n_neighbors, anchors, seed)
-    return _misplaced(found, found.in_x, n_neighbors)
+    return _reading(found, lambda one, k: _misplaced(one, one.in_x, k), n_neighbors)
 
 
 @metric(
@@ -56,7 +59,7 @@ def trustworthiness(
     worst=0.5,
     best=1.0,
     null="shuffled rows",
-    interval=PER_POINT,
+    interval=HALVES,
     cost=COST,
     distrust=TIES,
     source=TRUSTED,
@@ -70,7 +73,7 @@ def continuity(codes: np.ndarray, x: np.ndarray, n_neighbors: int = 10, anchors:
     errors   DataError: n_neighbors not below half the rows
     """
     found = _ranked(codes, x, n_neighbors, anchors, seed)
-    return _misplaced(found, found.in_codes, n_neighbors)
+    return _reading(found, lambda one, k: _misplaced(one, one.in_codes, k), n_neighbors)
 
 
 @metric(
@@ -78,7 +81,7 @@ def continuity(codes: np.ndarray, x: np.ndarray, n_neighbors: int = 10, anchors:
     worst=0.5,
     best=1.0,
     null="shuffled rows",
-    interval=PER_POINT,
+    interval=HALVES,
     cost=COST,
     distrust=FEW,
     source="Lee and Verleysen 2007, mean relative rank errors; 1 is best here, as in zadu",
@@ -93,7 +96,7 @@ def mrre_false(codes: np.ndarray, x: np.ndarray, n_neighbors: int = 10, anchors:
     errors   DataError: n_neighbors not below half the rows
     """
     found = _ranked(codes, x, n_neighbors, anchors, seed)
-    return _rank_errors(found, found.in_x, n_neighbors)
+    return _reading(found, lambda one, k: _rank_errors(one, one.in_x, k), n_neighbors)
 
 
 @metric(
@@ -101,7 +104,7 @@ def mrre_false(codes: np.ndarray, x: np.ndarray, n_neighbors: int = 10, anchors:
     worst=0.5,
     best=1.0,
     null="shuffled rows",
-    interval=PER_POINT,
+    interval=HALVES,
     cost=COST,
     distrust=FEW,
     source="Lee and Verleysen 2007, mean relative rank errors; 1 is best here, as in zadu",
@@ -117,7 +120,7 @@ def mrre_missing(
     errors   DataError: n_neighbors not below half the rows
     """
     found = _ranked(codes, x, n_neighbors, anchors, seed)
-    return _rank_errors(found, found.in_codes, n_neighbors)
+    return _reading(found, lambda one, k: _rank_errors(one, one.in_codes, k), n_neighbors)
 
 
 @metric(
@@ -125,7 +128,7 @@ def mrre_missing(
     worst=0.0,
     best=1.0,
     null="closed form: k / (n - 1), and what ties alone share",
-    interval=PER_POINT,
+    interval=HALVES,
     cost=COST,
     distrust="it has no common zero: chance is k / (n - 1); compare at equal n and k only, or read rnx",
     source="Lee and Verleysen 2009, Q_NX",
@@ -140,7 +143,7 @@ def neighbor_overlap(
     errors   DataError: n_neighbors not below half the rows
     """
     found = _ranked(codes, x, n_neighbors, anchors, seed)
-    reading = _reading(found, found.shared(n_neighbors) / n_neighbors)
+    reading = _reading(found, lambda one, k: one.shared(k) / k, n_neighbors)
     return replace(reading, chance=float(found.lucky(n_neighbors).mean() / n_neighbors))
 
 
@@ -149,7 +152,7 @@ def neighbor_overlap(
     worst=0.0,
     best=1.0,
     null=NO_LUCK,
-    interval=PER_POINT,
+    interval=HALVES,
     cost=COST,
     distrust=f"{FEW}: it cannot be above 1 - k / (n - 1)",
     source="Chen and Buja 2009, local continuity meta-criterion",
@@ -164,7 +167,7 @@ def lcmc(codes: np.ndarray, x: np.ndarray, n_neighbors: int = 10, anchors: int =
     errors   DataError: n_neighbors not below half the rows
     """
     found = _ranked(codes, x, n_neighbors, anchors, seed)
-    return _reading(found, (found.shared(n_neighbors) - found.lucky(n_neighbors)) / n_neighbors)
+    return _reading(found, lambda one, k: (one.shared(k) - one.lucky(k)) / k, n_neighbors)
 
 
 @metric(
@@ -172,7 +175,7 @@ def lcmc(codes: np.ndarray, x: np.ndarray, n_neighbors: int = 10, anchors: int =
     worst=0.0,
     best=1.0,
     null=NO_LUCK,
-    interval=PER_POINT,
+    interval=HALVES,
     cost=COST,
     distrust=f"{FEW}; one k sees one scale: read the area with it",
     source="Lee, Renard, Bernard, Dupont and Verleysen 2013, R_NX",
@@ -186,11 +189,7 @@ def rnx(codes: np.ndarray, x: np.ndarray, n_neighbors: int = 10, anchors: int = 
     errors   DataError: n_neighbors not below half the rows; all rows tied in codes and in x
     """
     found = _ranked(codes, x, n_neighbors, anchors, seed)
-    lucky = found.lucky(n_neighbors)
-    room = n_neighbors - lucky.mean()
-    if room < 1e-9:
-        raise _no_order()
-    return _reading(found, (found.shared(n_neighbors) - lucky) / room)
+    return _reading(found, _agreed, n_neighbors)
 
 
 @metric(
@@ -198,7 +197,7 @@ def rnx(codes: np.ndarray, x: np.ndarray, n_neighbors: int = 10, anchors: int = 
     worst=0.0,
     best=1.0,
     null=NO_LUCK,
-    interval=PER_POINT,
+    interval=HALVES,
     cost=COST,
     distrust="small neighbourhoods weigh most: noise in x lowers it for any code; compare at equal n",
     source="Lee, Peluffo-Ordonez and Verleysen 2015, area under R_NX over log k",
@@ -215,14 +214,14 @@ def rnx_area(codes: np.ndarray, x: np.ndarray, anchors: int = 1000, seed: int = 
     weights, curve = area_weights(found.n), found.rnx
     known = np.isfinite(curve)
     if not known.any():
-        raise _no_order()
+        _agreed(found, 1)
     value = float((weights * np.where(known, curve, 0)).sum() / weights[known].sum())
-    half = _reading(found, found.areas)
-    wide = (half.high or 0.0) - half.value
+    reading = _reading(found, lambda one, _: one.areas, 1)
+    wide = (reading.high or 0.0) - reading.value
     shown = np.unique(np.geomspace(1, len(curve), 40).round().astype(int))
     shown = shown[known[shown - 1]]
     more = {"k": shown.tolist(), "rnx": [round(float(one), 6) for one in curve[shown - 1]]}
-    return replace(half, value=value, low=value - wide, high=value + wide, more=more)
+    return replace(reading, value=value, low=value - wide, high=value + wide, more=more)
 
 
 def _ranked(codes: np.ndarray, x: np.ndarray, k: int, anchors: int, seed: int) -> Coranking:
@@ -232,26 +231,34 @@ def _ranked(codes: np.ndarray, x: np.ndarray, k: int, anchors: int, seed: int) -
     return coranking(codes, x, k, anchors, seed)
 
 
-def _reading(found: Coranking, points: np.ndarray) -> Reading:
-    m = len(points)
-    note = ""
-    if m < found.n:
-        note = f"{m} anchors of {found.n} rows, standard error {points.std(ddof=1) / m**0.5:.2g}"
-    return mean_reading(points, note)
+def _reading(found: Coranking, points: Points, k: int) -> Reading:
+    """The mean of a metric's per-point values, its interval, and what was left to anchors."""
+    mine, m = points(found, k), len(found.areas)
+    value, wide = float(mine.mean()), Z95 * float(mine.std()) / m**0.5
+    size = len(found.parts[0].areas) if found.parts else 0
+    if 2 * k < size:
+        anchored = float(mine.var()) * (1 / m - 1 / found.n)
+        wide = half_width(found.n, size, np.array([points(one, k).mean() for one in found.parts]), anchored)
+    note = f"{m} anchors of {found.n} rows, standard error {wide / Z95:.2g}" if m < found.n else ""
+    return Reading(value, value - wide, value + wide, m, note=note)
 
 
-def _misplaced(found: Coranking, places: np.ndarray, k: int) -> Reading:
+def _misplaced(found: Coranking, places: np.ndarray, k: int) -> np.ndarray:
     # 1 - the scaled excess of the places, in the other space, of each row's k nearest
     n = found.n
     excess = np.maximum(0, places[:, :k] - np.float64(k)).sum(1)
-    return _reading(found, 1 - excess * (2 / (k * (2 * n - 3 * k - 1))))
+    return 1 - excess * (2 / (k * (2 * n - 3 * k - 1)))
 
 
-def _rank_errors(found: Coranking, places: np.ndarray, k: int) -> Reading:
+def _rank_errors(found: Coranking, places: np.ndarray, k: int) -> np.ndarray:
     own = np.arange(1.0, k + 1)
     scale = (np.abs(found.n - 2 * own + 1) / own).sum()
-    return _reading(found, 1 - (np.abs(places[:, :k] - own) / own).sum(1) / scale)
+    return 1 - (np.abs(places[:, :k] - own) / own).sum(1) / scale
 
 
-def _no_order() -> DataError:
-    return DataError("all rows are equally far from one another, in codes and in x", "such rows have no neighbours")
+def _agreed(found: Coranking, k: int) -> np.ndarray:
+    lucky = found.lucky(k)
+    room = k - lucky.mean()
+    if room < 1e-9:
+        raise DataError("all rows are equally far from one another, in codes and in x", "such rows have no neighbours")
+    return (found.shared(k) - lucky) / room

@@ -16,6 +16,8 @@ from ..errors import DataError
 EXACT_ROWS = 5_000
 BLOCK = 256
 BLOCK_VALUES = 2**21
+PARTS, PART_ROWS = 12, 400
+Z95 = 1.959963984540054
 LARGE = 2**24
 
 
@@ -97,3 +99,19 @@ def anchor_rows(n: int, anchors: int, limit: int, seed: int) -> np.ndarray:
     if n <= limit:
         return np.arange(n)
     return np.sort(np.random.default_rng([seed, 13]).choice(n, min(anchors, n), replace=False))
+
+
+def part_rows(n: int, seed: int) -> list[np.ndarray]:
+    """12 random parts of half the rows, at most 400, without replacement; none below 16 rows."""
+    rng = np.random.default_rng([seed, 41])
+    return [np.sort(rng.choice(n, min(n // 2, PART_ROWS), replace=False)) for _ in range(PARTS)] if n >= 16 else []
+
+
+def half_width(n: int, size: int, values: np.ndarray, anchored: float) -> float:
+    """Half the 95 % interval of a statistic of rows that share neighbours.
+
+    n, size   rows, and rows of each part; values: the statistic of each part
+    anchored  the variance that comes on top where only some rows (anchors) were taken
+    source    subsampling without replacement, Politis and Romano 1994: variance falls as 1 / size - 1 / n
+    """
+    return Z95 * (float(np.var(values, ddof=1)) * size / (n - size) + anchored) ** 0.5

@@ -7,22 +7,21 @@ Skips  an n x n matrix: rows are taken in small blocks.
 Each distance is sorted as one integer: its leading bits, and in place of the last ones (about 1 in 10^11) the number of
 its row. So one sort gives order and places, and distances that agree to 11 digits tie. Ties are broken by a random
 number of the row, the same in both spaces and new for every row compared; places in the other space are the middle of
-the tied ones. What ties alone would make two spaces share is reckoned exactly and told as chance.
+the tied ones. What ties alone would make two spaces share is reckoned (to 0.05 of the overlap) and counts as luck.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from ..errors import DataError
 from .arrays import floats
 from .kept import Kept, digest
-from .neighbors import EXACT_ROWS, Distances, anchor_rows
+from .neighbors import EXACT_ROWS, Distances, anchor_rows, part_rows
 from .record import one_thread
 
 K_MAX = 100
@@ -41,6 +40,7 @@ class Coranking:
     overlap   (n - 2,) how many of the k nearest rows both spaces share, k = 1 ... n - 2, mean over rows
     luck      (n - 2,) the same by luck
     areas     (m,) what each row adds to the area of R_NX
+    parts     the same of 12 random parts of the rows (half of them, at most 400): how far it would differ on other rows
     """
 
     n: int
@@ -51,6 +51,7 @@ class Coranking:
     overlap: np.ndarray
     luck: np.ndarray
     areas: np.ndarray
+    parts: tuple[Coranking, ...] = ()
 
     def shared(self, k: int) -> np.ndarray:
         """How many of the k nearest rows both spaces share, per row (m,)."""
@@ -89,7 +90,15 @@ def coranking(codes: Any, x: Any, k_max: int = K_MAX, anchors: int = 1000, seed:
     k_max, chosen = min(max(k_max, K_MAX), n - 2), anchor_rows(n, anchors, EXACT_ROWS, seed)
     key = (digest(codes), digest(x), k_max, len(chosen), seed)
     with one_thread():
-        return _KEPT.get(key, lambda: _coranking(codes, x, k_max, chosen, seed))
+        return _KEPT.get(key, lambda: _with_parts(codes, x, k_max, chosen, seed))
+
+
+def _with_parts(codes: np.ndarray, x: np.ndarray, k_max: int, chosen: np.ndarray, seed: int) -> Coranking:
+    whole, parts = _coranking(codes, x, k_max, chosen, seed), []
+    for rows in part_rows(len(x), seed):
+        size = len(rows)
+        parts.append(_coranking(codes[rows], x[rows], min(k_max, size - 2), np.arange(size), seed))
+    return replace(whole, parts=tuple(parts))
 
 
 def _coranking(codes: np.ndarray, x: np.ndarray, k_max: int, chosen: np.ndarray, seed: int) -> Coranking:
@@ -152,11 +161,12 @@ class _Sorted:
         self.order, self.first, self.last = self.keys, self.keys, self.keys
         self.tied = False
 
-    def sort(self, part: np.ndarray, numbers: np.ndarray) -> None:
-        """order (rows, n - 1): the numbers of the other rows, nearest first."""
+    def sort(self, part: np.ndarray, ring: np.ndarray, starts: np.ndarray) -> None:
+        """order (rows, n - 1): the numbers of the other rows, nearest first; n numbers from a start on the ring."""
         keys = self.distances.block(part, self.far[: len(part)]).view(np.int64)
         keys &= ~self.mask
-        keys |= numbers
+        for line, start in zip(keys, starts, strict=True):
+            line |= ring[start : start + keys.shape[1]]
         keys.sort(axis=1)
         spare, flat = self.keys[: len(part)], keys.ravel()
         apart = np.bitwise_xor(flat[1:], flat[:-1], out=spare.ravel()[1:]) > self.mask
@@ -196,27 +206,35 @@ def _sorted_blocks(
     n = len(x)
     step = max(8, min(256, ROW_VALUES // n, len(chosen)))
     by_code, by_x = _Sorted(codes, step), _Sorted(x, step)
-    ring = np.random.default_rng([seed, 23]).permutation(n)
-    # row after row the numbers move on by one place
-    numbers = sliding_window_view(np.concatenate([ring, ring, ring[: step - 1]]), n)
-    for start in range(0, len(chosen), step):
-        part = chosen[start : start + step]
+    rng = np.random.default_rng([seed, 23])
+    ring, starts = np.tile(rng.permutation(n), 2), rng.integers(n, size=len(chosen))
+    for at in range(0, len(chosen), step):
         for one in (by_code, by_x):
-            one.sort(part, numbers[start % n :][: len(part)])
+            one.sort(chosen[at : at + step], ring, starts[at : at + step])
         yield by_code, by_x
 
 
 def _by_luck(a: _Sorted, b: _Sorted) -> np.ndarray:
     """(rows, n - 2): how many of the k nearest rows agree if one space's rows are shuffled, ties broken alike.
 
-    A row surely among the k nearest counts 1, one tied for the last places its chance t; two tied rows min(t, t').
+    Rows surely among the k nearest count 1. Of a tied group the rows with the lowest numbers come in, in both spaces:
+    those below two cuts at random heights, whose lower one is reckoned from their means and variances.
     """
+    from scipy.special import ndtr
+
     n = a.order.shape[1] + 1
     k = np.arange(1.0, n - 1)
-    inside, wide = [], []
+    sure, cut, spread = [], [], []
     for one in (a, b):
         first, last = (one.first[:, :-1], one.last[:, :-1]) if one.tied else (k[None], k[None])
-        inside.append(first - 1.0)
-        wide.append(last - first + 1.0)
-    both = np.minimum(wide[1] * (k - inside[0]), wide[0] * (k - inside[1]))
-    return (k * (inside[0] + inside[1]) - inside[0] * inside[1] + both) / (n - 1)
+        whole = last == k
+        wide, some = last - first + 1.0, np.where(whole, 0.0, k - first + 1.0)
+        sure.append(k - some)
+        cut.append(some)
+        spread.append(wide)
+    (s, t), (p, q), (c, d) = sure, cut, spread
+    apart, sigma = p / c - q / d, np.sqrt(p / c**2 + q / d**2) + 1e-300
+    away = sigma * np.sqrt(2 / np.pi) * np.exp(-((apart / sigma) ** 2) / 2) + apart * (2 * ndtr(apart / sigma) - 1)
+    lower = np.where((p > 0) & (q > 0), np.maximum(0, (p / c + q / d - away) / 2), 0)
+    lower = np.where(np.minimum(c, d) == n - 1, p / c, lower)  # all rows tied in both: the cuts are one
+    return (s * t + s * q + p * t + c * d * lower) / (n - 1)
