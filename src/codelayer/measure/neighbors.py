@@ -112,6 +112,6 @@ def half_width(n: int, size: int, values: np.ndarray, anchored: float) -> float:
 
     n, size   rows, and rows of each part; values: the statistic of each part
     anchored  the variance that comes on top where only some rows (anchors) were taken
-    source    subsampling without replacement, Politis and Romano 1994: variance falls as 1 / size - 1 / n
+    Source: subsampling without replacement, Politis and Romano 1994; variance falls as 1 / size - 1 / n.
     """
     return Z95 * (float(np.var(values, ddof=1)) * size / (n - size) + anchored) ** 0.5

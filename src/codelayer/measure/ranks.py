@@ -81,7 +81,7 @@ def coranking(codes: Any, x: Any, k_max: int = K_MAX, anchors: int = 1000, seed:
     k_max    how many neighbours are kept row by row: this, at least 100, at most n - 2
     anchors  how many rows are compared (with all rows) where there are more than 5,000
     errors   DataError: values that are not finite numbers, rows of unequal number, fewer than 3 rows
-    source   the co-ranking matrix, Lee and Verleysen 2009
+    Source: the co-ranking matrix, Lee and Verleysen 2009.
     """
     codes, x = floats("codes", codes), floats("x", x)
     n = len(x)
