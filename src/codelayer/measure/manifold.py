@@ -215,7 +215,7 @@ def rnx_area(codes: np.ndarray, x: np.ndarray, anchors: int = 1000, seed: int = 
     known = np.isfinite(curve)
     if not known.any():
         _agreed(found, 1)
-    value = float((weights * np.where(known, curve, 0)).sum() / weights[known].sum())
+    value = min(1.0, float((weights * np.where(known, curve, 0)).sum() / weights[known].sum()))
     reading = _reading(found, lambda one, _: one.areas, 1)
     wide = (reading.high or 0.0) - reading.value
     shown = np.unique(np.geomspace(1, len(curve), 40).round().astype(int))
@@ -233,8 +233,8 @@ def _ranked(codes: np.ndarray, x: np.ndarray, k: int, anchors: int, seed: int) -
 
 def _reading(found: Coranking, points: Points, k: int) -> Reading:
     """The mean of a metric's per-point values, its interval, and what was left to anchors."""
-    mine, m = points(found, k), len(found.areas)
-    value, wide = float(mine.mean()), Z95 * float(mine.std()) / m**0.5
+    mine, m = points(found, k), len(found.areas)  # sums of shares may round to a hair above 1
+    value, wide = min(1.0, float(mine.mean())), Z95 * float(mine.std()) / m**0.5
     size = len(found.parts[0].areas) if found.parts else 0
     if 2 * k < size:
         anchored = float(mine.var()) * (1 / m - 1 / found.n)
