@@ -10,6 +10,7 @@ from typing import Any
 
 import tables_distributed
 import tables_learning
+import tables_measure
 import tables_pays
 import tables_sparse
 import tables_speed
@@ -18,7 +19,15 @@ from rendering import about, load, ratio, table
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "figures.md"
-TOPICS = (tables_pays, tables_learning, tables_sparse, tables_wide, tables_distributed, tables_speed)
+TOPICS = (
+    tables_pays,
+    tables_learning,
+    tables_sparse,
+    tables_wide,
+    tables_distributed,
+    tables_measure,
+    tables_speed,
+)
 HEAD = """# Figures
 
 Measured by the scripts in `benchmarks/`, on the machine each table names; written by `benchmarks/tables.py` from the

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from .probes import knn_probe as knn_probe
     from .probes import linear_probe as linear_probe
     from .probes import score as score
+    from .ranks import Coranking as Coranking
+    from .ranks import coranking as coranking
     from .record import METRICS as METRICS
     from .record import Metric as Metric
     from .record import Reading as Reading
@@ -61,6 +63,8 @@ if TYPE_CHECKING:
     from .sparse_curve import rebuild_curve as rebuild_curve
     from .sparsity import active_units as active_units
     from .sparsity import dead_units as dead_units
+    from .walks import Walk as Walk
+    from .walks import walk as walk
 
 HOMES = {
     "all_labels": ("best_of", "cross_curve", "curved_probe"),
@@ -76,10 +80,12 @@ HOMES = {
     "intervals": ("Interval", "area_interval", "chance_area", "curve_bands", "paired_interval"),
     "invariance": ("invariance_under",),
     "probes": ("KnnProbe", "LinearProbe", "auc", "knn_probe", "linear_probe", "score"),
+    "ranks": ("Coranking", "coranking"),
     "record": ("METRICS", "Metric", "Reading", "metric"),
     "sharing": ("Neighbours", "neighbours"),
     "sparse_curve": ("rebuild_curve",),
     "sparsity": ("active_units", "dead_units"),
+    "walks": ("Walk", "walk"),
 }
 _HOME = {name: home for home, names in HOMES.items() for name in names}
 

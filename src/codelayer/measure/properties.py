@@ -65,7 +65,7 @@ PROPERTIES = {
     "manifold": Property(
         "Manifold",
         "Are neighbours kept, and along how many directions do the rows vary?",
-        ("manifold", "dimension"),
+        ("manifold", "dimension", "effective_rank"),
     ),
     "cost": Property(
         "Cost",

@@ -21,9 +21,8 @@ import numpy as np
 
 from ..errors import DataError, did_you_mean
 from .arrays import checked
+from .neighbors import Z95 as Z95
 from .properties import property_of
-
-Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True)
