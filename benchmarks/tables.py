@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import tables_factors
 import tables_learning
 import tables_pays
 import tables_sparse
@@ -17,7 +18,7 @@ from rendering import about, load, ratio, table
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "figures.md"
-TOPICS = (tables_pays, tables_learning, tables_sparse, tables_wide, tables_speed)
+TOPICS = (tables_pays, tables_learning, tables_sparse, tables_wide, tables_speed, tables_factors)
 HEAD = """# Figures
 
 Measured by the scripts in `benchmarks/`, on the machine each table names; written by `benchmarks/tables.py` from the

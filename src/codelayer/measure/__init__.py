@@ -43,6 +43,10 @@ if TYPE_CHECKING:
     from .record import Reading as Reading
     from .record import metric as metric
     from .sparsity import dead_units as dead_units
+    from .units import Varied as Varied
+    from .units import factor_probe as factor_probe
+    from .units import unit_table as unit_table
+    from .units import vary as vary
 
 HOMES = {
     "cards": ("card", "card_rows", "table_of_metrics"),
@@ -53,6 +57,7 @@ HOMES = {
     "probes": ("KnnProbe", "LinearProbe", "auc", "knn_probe", "linear_probe", "score"),
     "record": ("METRICS", "Metric", "Reading", "metric"),
     "sparsity": ("dead_units",),
+    "units": ("Varied", "factor_probe", "unit_table", "vary"),
 }
 _HOME = {name: home for home, names in HOMES.items() for name in names}
 

@@ -31,7 +31,7 @@ PROPERTIES = {
     "factors": Property(
         "Latent factors",
         "Does each unit stand for one thing that varies?",
-        (),
+        ("factors", "dci", "factor_fits", "factor_votes", "agreement"),
     ),
     "distribution": Property(
         "Distributed",
