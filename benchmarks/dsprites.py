@@ -7,6 +7,8 @@ is kept in the temporary folder, so that the script can be stopped and goes on.
 
 from __future__ import annotations
 
+import base64
+import io
 import tempfile
 import time
 from pathlib import Path
@@ -14,12 +16,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from machine import write
+from machine import RESULTS, write
+from PIL import Image
 from scipy import stats
 
 from codelayer import Autoencoder, load
 from codelayer.data.generate import DSprites, Generated
-from codelayer.measure import METRICS
+from codelayer.measure import METRICS, unit_table
 
 QUESTION = "What MIG and DCI have a trained beta-VAE and beta-TCVAE on dSprites?"
 OBJECTIVES = {"beta-VAE": "gaussian() + prior(4)", "beta-TCVAE": "gaussian() + prior(1) + total_correlation(5)"}
@@ -72,6 +75,33 @@ def interval(values: list[float]) -> list[float]:
     return [mean, mean - half, mean + half]
 
 
+def draw(coder: Any, scored: Generated) -> None:
+    """docs/pictures/dsprites_units.svg: five units in use turned from -2 to 2, what the decoder makes of it."""
+    codes = coder.transform(scored.x)
+    table = unit_table(codes, factors=scored.columns)
+    used = sorted((row for row in table if row["factors"]), key=lambda row: -row["factors"][0][1])[:5]
+    start = np.repeat(codes[:1], 9, axis=0)
+    strips, body, side = [], [], 64
+    for place, row in enumerate(used):
+        edited = start.copy()
+        edited[:, row["unit"]] = np.linspace(-2, 2, 9)
+        made = np.asarray(coder.inverse_transform(edited), dtype=np.float64).reshape(9, side, side)
+        strips.append(np.hstack(list(np.clip(made / max(made.max(), 1), 0, 1) * 255)))
+        told = ", ".join(f"{name} {share:.2f}" for name, share in row["factors"][:2])
+        body.append(f'<text x="8" y="{place * side + 28}" font-weight="bold">unit {row["unit"]}</text>')
+        body.append(f'<text x="8" y="{place * side + 44}">{told}</text>')
+    file = io.BytesIO()
+    Image.fromarray(np.vstack(strips).astype(np.uint8)).save(file, "PNG", optimize=True)
+    width, height = 9 * side + 150, len(used) * side
+    held = base64.b64encode(file.getvalue()).decode()
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+    picture = f'<image x="150" width="{9 * side}" height="{height}" href="data:image/png;base64,{held}"/>'
+    ground = f'<rect width="{width}" height="{height}" fill="#ffffff"/>'
+    style = ' font-family="sans-serif" font-size="11" fill="#14181c">'
+    text = "\n".join([head + style, ground, *body, picture, "</svg>"])
+    (RESULTS.parents[1] / "docs" / "pictures" / "dsprites_units.svg").write_text(text + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Fit, measure and write."""
     torch.set_num_threads(1)
@@ -92,6 +122,7 @@ def main() -> None:
         "steps": EPOCHS * -(-TRAIN // BATCH),
         "measuring": time.process_time() - started,
     }
+    draw(fits["beta-TCVAE", 0][0], scored)
     write("dsprites", QUESTION, rows, seeds=SEEDS, threads=1, **settings, **size)
 
 

@@ -2,8 +2,8 @@
 
 Reads  factors: shape, scale, orientation, x, y.
 Gives  pictures 64 x 64 x 1 of the same 737,280 combinations, in the same order, as the published file.
-Skips  the published pixels: edges come from a point-in-shape test. Upright squares are the same pixel for pixel; turned
-       ones, ellipses and hearts overlap with the originals by 92 to 99 % of their union.
+Skips  the published pixels: edges come from a point-in-shape test. The recipe was held against pictures of the
+       original: upright squares are the same, turned ones, ellipses and hearts overlap by 92 to 99 % of their union.
 """
 
 from __future__ import annotations
