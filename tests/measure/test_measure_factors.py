@@ -41,7 +41,8 @@ def test_the_unit_test_data_of_disentanglement_lib_give_its_values():
         assert DLIB(codes=code, factors=x) == pytest.approx(0, abs=1e-12)
         assert MIG(codes=code, factors=x) == pytest.approx(0, abs=1e-12)
     assert MODULARITY(codes=np.c_[x, x], factors=x) >= 0.9
-    # each row in another order: every unit tells every factor a little; the largest of ten stands out less with more rows
+    # each row in another order: every unit tells every factor a little, and the largest of ten stands out less with
+    # more rows
     x = ten(20_000)
     mixed = np.random.default_rng(1).permuted(x, axis=1)
     assert MODULARITY(codes=mixed, factors=x) <= 0.2
