@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import tables_distributed
+import tables_factors
 import tables_learning
 import tables_measure
 import tables_pays
@@ -24,6 +25,7 @@ TOPICS = (
     tables_learning,
     tables_sparse,
     tables_wide,
+    tables_factors,
     tables_distributed,
     tables_measure,
     tables_speed,

@@ -23,7 +23,7 @@ NOISE = RNG.standard_normal((N, 8))
 FACTORS = np.floor(SHEET * [3, 4])
 TURN = np.linalg.qr(RNG.standard_normal((8, 8)))[0]
 TIMES = [name for name, one in METRICS.items() if not one.exact]
-FEW = {"draws": 2, "largest": 5}
+FEW = {"draws": 2, "largest": 5, "trees": 10}
 
 
 def same(x):
@@ -127,10 +127,12 @@ def test_two_runs_and_permuted_rows_give_the_same_bits(name):
 
 @pytest.mark.parametrize("name", [name for name in METRICS if name not in TIMES])
 def test_float32_changes_little(name):
-    single = arrays(X)
+    # of full rank: X has columns that are sums of others, and whether they are is a matter of rounding
+    double = arrays(X[:, :6])
+    single = double
     for need in ("codes", "x", "rebuilt", "layers", "seeds"):
         single = changed(single, need, lambda one: one.astype(np.float32))
-    assert value(name, single) == pytest.approx(value(name, arrays(X)), rel=0.02, abs=1e-3)
+    assert value(name, single) == pytest.approx(value(name, double), rel=0.02, abs=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Loading: any source becomes samples, labels and keys.
 
-Reads  names (digits, mnist, ...), .csv .tsv .parquet .npy .npz files, picture folders, frames, arrays, tensors.
+Reads  names (digits, dsprites:5000, ...), .csv .tsv .parquet .npy .npz files, picture folders, frames, arrays, tensors.
 Gives  `Data`: rows in the order of the source, with notes on what was mended and who was left out.
 Skips  scaling (schema), row-by-row reading (stream), sound and video.
 """
@@ -20,7 +20,7 @@ from ..errors import DataError, did_you_mean
 from .arrayfiles import SPARSE, Npz, read_npy
 from .images import common_shape, packed_pictures, picture_files, read_pictures
 from .labels import as_labels, as_times, read_labels
-from .named import EMBEDDED, NAMES, REMOTE, download, embedded, stored
+from .named import DRAWN, EMBEDDED, NAMES, REMOTE, download, drawn, embedded, is_named, stored
 from .rows import rows_of, take
 from .schema import Columns
 from .schema.arrays import as_array, column_ranges
@@ -43,6 +43,7 @@ class Data:
     notes    what was mended on the way
     skipped  (key, reason) of samples that could not be read and are not in x
     origin   row numbers in the whole source of `total` rows, where this is a part of it
+    factors  name -> column: what drawn pictures were drawn from; None where it is not known
     """
 
     x: Any
@@ -55,6 +56,7 @@ class Data:
     skipped: list[tuple[Key, str]] = field(default_factory=list)
     origin: np.ndarray | None = None
     total: int | None = None
+    factors: dict[str, np.ndarray] | None = None
 
     def __len__(self) -> int:
         return rows_of(self.x)
@@ -70,7 +72,8 @@ class Data:
                 ("times", self.times),
             )
         }
-        return dataclasses.replace(self, x=take(self.x, rows), **some)  # type: ignore[arg-type]
+        factors = None if self.factors is None else {name: one[rows] for name, one in self.factors.items()}
+        return dataclasses.replace(self, x=take(self.x, rows), factors=factors, **some)  # type: ignore[arg-type]
 
 
 def load_data(
@@ -112,6 +115,9 @@ def _shaped(x: Any, name: str) -> Any:
 def _load_path(source: str, label: Any, group: str | None, time: str | None, drop: tuple[str, ...]) -> Data:
     path = Path(source)
     kind = suffix_of(path)
+    if is_named(source) and source.partition(":")[0] in DRAWN:
+        _no_columns(source, group, time, drop)
+        return _drawn(source, label)
     if source in NAMES and (found := _named(source)) is not None:
         x, labels = found
         if isinstance(x, Columns):
@@ -139,6 +145,16 @@ def _load_path(source: str, label: Any, group: str | None, time: str | None, dro
         _no_columns(path.name, group, time, drop)
         return _finish(Data(_shaped(read_npy(path), path.name), name=name), label)
     raise DataError(f"{path.name} is of no known kind", "known are .csv .tsv (.gz) .parquet .npy .npz and folders")
+
+
+def _drawn(source: str, label: Any) -> Data:
+    found = drawn(source)
+    data = Data(found.x, keys=found.rows, name=source.partition(":")[0], factors=found.columns)
+    if isinstance(label, str) and not Path(label).is_file():
+        if label not in found.names:
+            raise _unknown(label, found.names, "factor")
+        label = found.columns[label]
+    return _finish(data, label)
 
 
 def suffix_of(path: Path) -> str:

@@ -1,7 +1,8 @@
 """Data sets by name.
 
 Reads  digits, breast_cancer, wine, iris, diabetes out of scikit-learn; mnist, fashion_mnist, cifar10 from the
-       folder in CODELAYER_DATA (`<name>.npz` or `<name>_train.npz`), else from OpenML, size announced beforehand.
+       folder in CODELAYER_DATA (`<name>.npz` or `<name>_train.npz`), else from OpenML, size announced beforehand;
+       dsprites, shapes3d, shifted_digits are drawn, with their factors: "dsprites:5000" is 5,000 of them.
 Gives  samples and labels; pictures as (n, H, W, C).
 Skips  the official test rows: a named set is its training part.
 """
@@ -13,11 +14,14 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import DataError
+
+if TYPE_CHECKING:
+    from .generate import Generated
 
 EMBEDDED = ("digits", "breast_cancer", "wine", "iris", "diabetes")
 
@@ -41,7 +45,27 @@ REMOTE = {
     "fashion_mnist": Remote(40996, 31, 60000, (28, 28, 1)),
     "cifar10": Remote(40927, 620, 50000, (32, 32, 3)),
 }
-NAMES = (*EMBEDDED, *REMOTE)
+DRAWN = ("dsprites", "shapes3d", "shifted_digits")
+DRAWN_ROWS = 10_000
+NAMES = (*EMBEDDED, *REMOTE, *DRAWN)
+
+
+def is_named(source: str) -> bool:
+    """Whether it is a known name; one of drawn pictures may say how many, as in "dsprites:5000"."""
+    return source in NAMES or source.partition(":")[0] in DRAWN
+
+
+def drawn(source: str) -> Generated:
+    """Pictures with their factors, the same for the same name: "dsprites" are 10,000, "dsprites:5000" are 5,000.
+
+    errors  DataError: a number of pictures that is none, or more than there are
+    """
+    from .generate import GRIDS
+
+    name, colon, count = source.partition(":")
+    if colon and not count.isdecimal():
+        raise DataError(f"{count!r} is no number of pictures", f"write for example {name}:{DRAWN_ROWS}")
+    return GRIDS[name]().sample(int(count) if colon else DRAWN_ROWS)
 
 
 def embedded(name: str) -> tuple[Any, np.ndarray]:

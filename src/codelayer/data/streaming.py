@@ -18,7 +18,7 @@ from ..errors import DataError
 from .arrayfiles import SPARSE, Npz, npy_blocks
 from .images import SUFFIXES, Picture, packed_pictures, picture_files, read_pictures
 from .load import Key, load_data, samples_in, suffix_of
-from .named import NAMES, stored
+from .named import is_named, stored
 from .rows import rows_of, take
 from .schema import Columns, Schema
 from .schema.arrays import not_finite
@@ -44,7 +44,7 @@ class Stream:
         source = self.source
         if isinstance(source, str | Path):
             path = Path(source)
-            if str(source) in NAMES:
+            if is_named(str(source)):
                 found = stored(str(source))
                 if found is None:
                     data = load_data(str(source))

@@ -63,6 +63,10 @@ if TYPE_CHECKING:
     from .sparse_curve import rebuild_curve as rebuild_curve
     from .sparsity import active_units as active_units
     from .sparsity import dead_units as dead_units
+    from .units import Varied as Varied
+    from .units import factor_probe as factor_probe
+    from .units import unit_table as unit_table
+    from .units import vary as vary
     from .walks import Walk as Walk
     from .walks import walk as walk
 
@@ -85,6 +89,7 @@ HOMES = {
     "sharing": ("Neighbours", "neighbours"),
     "sparse_curve": ("rebuild_curve",),
     "sparsity": ("active_units", "dead_units"),
+    "units": ("Varied", "factor_probe", "unit_table", "vary"),
     "walks": ("Walk", "walk"),
 }
 _HOME = {name: home for home, names in HOMES.items() for name in names}

@@ -40,7 +40,7 @@ PROPERTIES = {
     "factors": Property(
         "Latent factors",
         "Does each unit stand for one thing that varies?",
-        (),
+        ("factors", "dci", "factor_fits", "factor_votes", "agreement"),
     ),
     "distribution": Property(
         "Distributed",
