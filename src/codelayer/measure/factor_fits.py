@@ -12,7 +12,7 @@ import warnings
 import numpy as np
 
 from ..errors import DataError
-from .draws import halves
+from .folds import halves
 from .information import equal_mass, factor_places, half_width, mutual_information, unit_scaled
 from .probes import LinearProbe, auc
 from .record import Z95, Reading, metric
