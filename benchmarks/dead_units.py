@@ -75,9 +75,10 @@ def _features(count: int) -> np.ndarray:
 
     found = np.load(DATA / "cifar10_train.npz")
     net = np.load(DATA / "mobilenet_v1_0.25_128.npz")
-    order, ends, made = np.random.default_rng(0).permutation(len(found["y"]))[:count], found["offset"], []
+    order, made = np.random.default_rng(0).permutation(len(found["y"]))[:count], []
+    packed, ends = found["jpeg"], found["offset"]  # read once: every look-up in an .npz unpacks the whole array
     for block in np.array_split(order, count // 100):
-        files = [io.BytesIO(found["jpeg"][ends[i] : ends[i + 1]].tobytes()) for i in block]
+        files = [io.BytesIO(packed[ends[i] : ends[i + 1]].tobytes()) for i in block]
         x = np.stack([np.asarray(Image.open(one).convert("RGB")) for one in files]).transpose(0, 3, 1, 2)
         wide = F.interpolate(torch.from_numpy(x / np.float32(127.5) - 1), size=(128, 128), mode="bilinear")
         made.append(_pooled(wide, net).numpy())
