@@ -17,7 +17,8 @@ def dead_units() -> str:
         return ""
     rows = []
     for one in result["rows"]:
-        what = f"{one['data']}, {one['features']} x 16 = {one['units']:,} units, {one['epochs']} passes"
+        size = f"{one['features']} x 16 = {one['units']:,} units"
+        what = f"{one['data']}, {size}, {one['epochs']} passes over {one['rows']:,} rows"
         cells = [
             f"{one[key]['mean']:.3f} [{max(0, one[key]['low']):.3f}, {one[key]['high']:.3f}]" for key in ("dead", "fvu")
         ]

@@ -6,7 +6,7 @@ a linear probe on each, and a forest and a logistic regression on raw features, 
 class (25 draws or a few more). The best learned code is the one with the largest area under the label curve on the
 second part; every figure comes from the third, read once. A difference is paired over draws and rows; a win or a loss
 is one whose 95 % interval leaves 0 out. Pictures of 28 x 28 and 32 x 32 are halved by means, for time. What is fitted
-is kept in --state FOLDER.
+is kept in --state FOLDER. --workers 1 leaves the second core alone.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def halved(data: Data) -> Data:
     return load_data(small, label=data.labels)
 
 
-def race_on(name: str, state: Path) -> dict[str, Any]:
+def race_on(name: str, state: Path, workers: int) -> dict[str, Any]:
     """All rivals on one data set."""
     data = halved(data_set(name))
     parts = make_parts(data, None, "class", 0)
@@ -61,7 +61,7 @@ def race_on(name: str, state: Path) -> dict[str, Any]:
     rivals = [one for one in rivals if one.name != "random_projection"]
     state.mkdir(parents=True, exist_ok=True)
     seeds = SEEDS[name]
-    race = Race(parts, rivals, state, seeds, -(-DRAWS // seeds), 0, 2)
+    race = Race(parts, rivals, state, seeds, -(-DRAWS // seeds), 0, workers)
     started = time.perf_counter()
     with Progress(name, total=race.steps, unit="fits") as progress:
         race.fit(parts.rows("train"), progress, None)
@@ -103,6 +103,7 @@ def main() -> None:
     reading = argparse.ArgumentParser()
     reading.add_argument("names", nargs="*", default=list(KINDS))
     reading.add_argument("--state", type=Path)
+    reading.add_argument("--workers", type=int, default=2)
     given = reading.parse_args()
     path = RESULTS / "where_learning_pays.json"
     rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
@@ -112,7 +113,7 @@ def main() -> None:
                 continue
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                rows.append(race_on(name, (given.state or Path(folder)) / name))
+                rows.append(race_on(name, (given.state or Path(folder)) / name, given.workers))
             rows.sort(key=lambda row: list(KINDS).index(row["data"]))
             write("where_learning_pays", QUESTION, rows)
             last = next(row for row in rows if row["data"] == name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from scipy import sparse
 import codelayer
 from codelayer.errors import SentenceError
 from codelayer.learn.autoencoder import Autoencoder
-from codelayer.learn.doctor import mean_ratio, off_centre, too_wide
+from codelayer.learn.doctor import mean_ratio, off_centre, too_few_kept, too_wide
 from codelayer.nets import Plan, parse_net
 from codelayer.objective import Context, Model, Trace, parse_objective
 from codelayer.objective.bottlenecks import Topk
@@ -341,6 +343,19 @@ def test_the_doctor_sees_rows_far_off_the_centre_and_wide_codes():
     assert too_wide(x, 64, True, True) is None and too_wide(x, 15, True, False) is None
     with pytest.warns(UserWarning, match=r"64 sparse units for 4 encoded features: .* add transposed\(\)"):
         Autoencoder(64, "topk(2)", "mlp()", random_state=0).prepare(x)
+
+
+@pytest.mark.parametrize("bottleneck", ["topk", "batch_topk", "relu() + topk"])
+def test_the_doctor_sees_when_too_few_of_many_units_are_kept(bottleneck):
+    x = np.random.default_rng(0).normal(size=(500, 4))
+    assert too_few_kept(4, 256, 2) is None and too_few_kept(4, 256, None) is None and too_few_kept(65, 256, 1) is None
+    assert "1 of 256 units are kept for a row (0.39%)" in too_few_kept(4, 256, 1)
+    with pytest.warns(UserWarning, match=r"1 of 256 units .* keep about a hundredth, k=3,"):
+        Autoencoder(256, f"{bottleneck}(1) + transposed()", "mlp()", random_state=0).prepare(x)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        Autoencoder(256, f"{bottleneck}(0.01) + transposed()", "mlp()", random_state=0).prepare(x)
+    assert not any("kept for a row" in str(one.message) for one in told)
 
 
 # --- sentences ------------------------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ Source: arXiv 2605.31518 (the ratio of mean to deviation predicts dead units); G
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..data.rows import rows_at_once
@@ -17,7 +19,9 @@ from .sources import Rows
 LOOKED_AT = 4096
 LARGE_RATIO = 1.0
 WIDE = 4
+LEAST_KEPT = 1 / 128  # docs/log.md: with less, a third of the units and more are never on, transposed() or not
 SPARSE = ("relu", "topk", "batch_topk", "jumprelu")
+KEEPING = ("topk", "batch_topk")
 
 
 def mean_ratio(encoded: np.ndarray, centre: np.ndarray | float = 0.0) -> float:
@@ -54,6 +58,16 @@ def too_wide(encoded: np.ndarray, code_size: int, sparse: bool, prepared: bool) 
     )
 
 
+def too_few_kept(features: int, code_size: int, kept: int | None) -> str | None:
+    """A warning where a code far wider than its rows keeps so few units of a row that the others cannot learn."""
+    if kept is None or code_size < WIDE * features or kept >= LEAST_KEPT * code_size:
+        return None
+    return (
+        f"{kept} of {code_size} units are kept for a row ({kept / code_size:.2%}): in a short training many will never "
+        f"be on, with transposed() too; keep about a hundredth, k={math.ceil(code_size / 100)}, or ask for fewer units"
+    )
+
+
 def surplus(features: int, code_size: int, objective: Objective) -> str | None:
     """A warning where a sentence that is a loss and nothing else has more units than features."""
     if code_size <= features or objective.terms != [objective.loss]:
@@ -71,10 +85,12 @@ def examine(training: Rows, model: Model) -> list[str]:
     first = training.block(slice(0, looked_at)).reshape(-1, plan.features)
     names = {term.name for term in objective.terms}
     sparse = bool(names & set(SPARSE))
+    kept = min((t.count(plan.code_size) for t in objective.bottlenecks if t.name in KEEPING), default=None)
     centre = np.broadcast_to(model.net.mean.cpu().numpy(), plan.shape).reshape(-1)
     found = (
         surplus(plan.features, plan.code_size, objective),
         off_centre(first, centre, sparse),
         too_wide(first, plan.code_size, sparse, "transposed" in names),
+        too_few_kept(plan.features, plan.code_size, kept),
     )
     return [sentence for sentence in found if sentence]
