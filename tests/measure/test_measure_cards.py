@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes, load_iris
 
 from codelayer.errors import DataError
-from codelayer.measure import METRICS, card, card_rows, table_of_metrics
+from codelayer.measure import METRICS, card, card_rows, save_card, table_of_metrics
 
 X, Y = load_iris(return_X_y=True)
 SQUEEZE = np.random.default_rng(0).standard_normal((4, 2))
@@ -28,8 +30,8 @@ def test_everything_that_can_be_measured_is_measured_beside_chance_and_rivals():
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     missing = {row["name"]: row["why"] for row in found["not_measured"]}
     assert {row["name"] for row in found["metrics"]} | set(missing) == set(METRICS)
-    # iris has three classes, of which new_concepts hides some; a PCA of four columns leaves little else undefined
-    assert set(missing) <= {"new_concepts", "k90"}, missing
+    slow = {name for name, one in METRICS.items() if one.by_name}
+    assert set(missing) <= {"new_concepts", "alpha_req", *slow}, missing  # three classes and two units are too few
     assert (found["n"], found["units"], found["features"], found["task"]) == (150, 2, 4, "class")
     by_name = {row["name"]: row for row in found["metrics"]}
     assert by_name["linear_area"]["chance"] == pytest.approx(1 / 3)
@@ -141,6 +143,41 @@ def test_a_property_is_measured_by_its_name_and_progress_is_told():
     found = card(X, only=("sparsity",), progress=lambda done, of, what: told.append((done, of, what)))
     assert {row["property"] for row in found["metrics"]} == {"sparsity"}
     assert told[-1][0] == told[-1][1] == len(told) and told[0][2] in {row["name"] for row in found["metrics"]}
+
+
+def test_units_are_opened_with_their_top_samples_and_decoded_edits():
+    rng = np.random.default_rng(0)
+    where = rng.integers(0, 4, (300, 2))
+    pictures = np.zeros((300, 4, 4, 1), np.float32)
+    pictures[np.arange(300), where[:, 0], where[:, 1]] = 1
+    codes = where + rng.normal(0, 0.05, where.shape)
+
+    def decode(z: np.ndarray) -> np.ndarray:
+        made = np.zeros((len(z), 4, 4, 1))
+        row, column = np.clip(np.round(z), 0, 3).astype(int).T
+        made[np.arange(len(z)), row, column] = 1
+        return made
+
+    found = card(codes, x=pictures, factors={"row": where[:, 0], "column": where[:, 1]}, decode=decode, only=("mig",))
+    by_unit = {one["unit"]: one for one in found["unit_table"]}
+    assert by_unit[0]["factors"][0][0] == "row" and by_unit[1]["factors"][0][0] == "column"
+    top = np.array(by_unit[0]["samples"])
+    assert top.shape == (5, 4, 4, 1) and (top[:, 3].sum((1, 2)) == 1).all(), "the largest values are of the last row"
+    moved = {one["unit"]: (one["factor"], one["others"]) for one in found["edits"]}
+    assert moved == {0: ("row", 0), 1: ("column", 0)}
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    page = save_card(found, tmp := Path(tempfile.mkdtemp()), "squares").read_text(encoding="utf-8")
+    assert "Unit by unit" in page and "unit 0: row moves, 0 others" in page and (tmp / "card.json").exists()
+
+
+def test_metrics_that_take_minutes_are_measured_only_by_name():
+    slow = [name for name, one in METRICS.items() if one.by_name]
+    assert slow
+    found = card(X, factors=np.c_[Y, Y % 2], only=("factors",))
+    why = {one["name"]: one["why"] for one in found["not_measured"]}
+    assert all("name it in only" in why[name] for name in slow)
+    named = card(X[:40], factors=np.c_[Y[:40], np.arange(40) % 2], only=tuple(slow))
+    assert not any("name it in only" in one["why"] for one in named["not_measured"])
 
 
 def test_importing_the_package_loads_neither_torch_nor_scikit_learn():

@@ -49,7 +49,9 @@ def test_a_clearly_better_code_is_named_and_metrics_without_a_direction_or_rows_
     values = {one["name"]: one["values"] for one in found["metrics"]}["linear_area"]
     assert area["difference"] == pytest.approx(values["data"]["value"] - values["noise"]["value"], abs=1e-5)
     assert area["low"] < area["difference"] < area["high"] and area["low"] > 0.2
-    assert {one["metric"]: one["why"] for one in found["untested"]}["dead_share"].startswith("it has no value per row")
+    assert {one["metric"]: one["why"] for one in found["untested"]}["dead_share"].startswith(
+        "it has neither values per row"
+    )
 
 
 def test_lower_is_better_where_the_best_is_the_lowest():
@@ -65,6 +67,17 @@ def test_codes_that_differ_by_luck_alone_are_rarely_told_apart():
         cards = {name: card(rng.normal(size=(60, 4)), only=("hoyer",)) for name in "ab"}
         false += compare(cards)["pairs"][0]["p"] < 0.05
     assert false <= 12  # 5 expected, sd 2.2
+
+
+def test_neighbourhoods_are_compared_on_the_same_parts_of_the_rows():
+    rng, false, only = np.random.default_rng(3), 0, ("trustworthiness", "dimension_mle", "mig")
+    for _ in range(30):  # two halves of one noise: neither is better
+        x = rng.normal(size=(80, 6))
+        pair = {name: card(z, x=x, factors=Y[:80], only=only) for name, z in (("a", x[:, :3]), ("b", x[:, 3:]))}
+        false += sum(one["p"] < 0.05 for one in compare(pair)["pairs"])
+    assert false <= 12  # 4.5 expected of 90
+    better = compare({"a": card(X, x=X, only=("rnx",)), "b": card(RNG.normal(size=(240, 5)), x=X, only=("rnx",))})
+    assert better["pairs"][0]["better"] == "a"
 
 
 def test_rows_of_a_group_count_as_one_observation():
@@ -97,6 +110,7 @@ def test_a_saved_card_comes_back_with_what_the_tests_need(tmp_path):
         back = read_card(path)
         assert dict(back) == dict(one)
         np.testing.assert_array_equal(back.points["silhouette"], one.points["silhouette"])
+        np.testing.assert_array_equal(back.replicates["trustworthiness"], one.replicates["trustworthiness"])
     page = save_comparison(compare({"a": one, "b": read_card(tmp_path / "one")}), tmp_path / "both")
     assert page.name == "comparison.html" and (tmp_path / "both" / "comparison.json").exists()
     with pytest.raises(RunError, match="is a file, not a folder"):

@@ -17,7 +17,7 @@ from .arrays import floats, plain
 from .curves import Curve, label_curve, scores_of
 from .draws import class_index, numbers, scored_classes, task_of
 from .folds import folds, group_ids
-from .intervals import Interval, area_interval, paired_interval
+from .intervals import Interval, area_interval, area_points, paired_interval
 from .neighbors import anchor_rows
 from .probes import LinearProbe, Probe, linear_probe, probe_maker
 from .record import Reading, metric, one_thread
@@ -91,7 +91,8 @@ def boundary_gap(
     }
     found = paired_interval(curves["curved"], curves["linear"], groups, seed=seed)
     more = {name: curve.area for name, curve in curves.items()}
-    return Reading(*found, int(curves["linear"].scored.sum()), 0.0, note, more)
+    points = area_points(curves["curved"]) - area_points(curves["linear"])
+    return Reading(*found, int(curves["linear"].scored.sum()), 0.0, note, more, points)
 
 
 class CurvedProbe:
@@ -204,7 +205,7 @@ def curve_reading(curve: Curve, groups: Any = None, seed: int = 0, note: str = "
     more = {}
     if curve.task == "class":
         more["accuracy"] = float((curve.predictions[0, 0] == curve.truth)[curve.scored].mean())
-    return Reading(value, low, high, int(curve.scored.sum()), chance_score(curve), note, more)
+    return Reading(value, low, high, int(curve.scored.sum()), chance_score(curve), note, more, area_points(curve))
 
 
 def best_of(rivals: Mapping[str, Any], labels: Any, *, seed: int = 0, groups: Any = None) -> tuple[str, Interval]:

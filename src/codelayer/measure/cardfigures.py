@@ -13,7 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..report import Figure, Series, curves, matrix
+import numpy as np
+
+from ..report import Figure, Series, curves, image_rows, matrix, number
 
 Row = Mapping[str, Any]
 Pairs = list[tuple[Figure, str]]
@@ -34,6 +36,37 @@ def figures(rows: Sequence[Row], task: str | None) -> Pairs:
         except (KeyError, TypeError, ValueError):  # a card of another version may hold other things beside its values
             continue
     return found
+
+
+def unit_cells(card: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
+    """The table of a card's units: columns and rows."""
+    rows = []
+    for one in card.get("unit_table", ()):
+        told = [", ".join(f"{name} {number(value)}" for name, value in one[kind]) for kind in ("factors", "columns")]
+        rows.append([one["unit"], one["active"], one["low"], one["high"], *told, ", ".join(map(str, one["top"]))])
+    columns = ["unit", "share active", "5 %", "95 %", "factors told", "columns along", "top samples (rows)"]
+    return columns, rows
+
+
+def unit_pictures(card: Mapping[str, Any]) -> Pairs:
+    """The top samples of each unit, and what the decoder makes of edits of the widest; nothing without pictures."""
+    found: Pairs = []
+    shown = [one for one in card.get("unit_table", ()) if one.get("samples")][:12]
+    if shown:
+        rows = [[np.asarray(picture) for picture in one["samples"]] for one in shown]
+        found.append((image_rows(rows, [f"unit {one['unit']}" for one in shown]), "Samples with the largest values."))
+    edits = card.get("edits", ())
+    if edits:
+        rows = [[np.asarray(picture) for picture in one["samples"]] for one in edits]
+        told = [_moved(one) for one in edits]
+        found.append((image_rows(rows, told), "One typical sample, decoded with one unit turned from low to high."))
+    return found
+
+
+def _moved(edit: Mapping[str, Any]) -> str:
+    if edit["others"] is None:
+        return f"unit {edit['unit']}"
+    return f"unit {edit['unit']}: {edit['factor'] or 'no factor'} moves, {edit['others']} others"
 
 
 def _label_curves(rows: Sequence[Row], task: str | None) -> Pairs:

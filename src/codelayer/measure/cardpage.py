@@ -19,13 +19,14 @@ from safetensors.numpy import load, save
 from ..bundle import plain, write_atomic
 from ..errors import DataError, RunError
 from ..report import Report, gauge, interval, number
-from .cardfigures import figures
+from .cardfigures import figures, unit_cells, unit_pictures
 from .cards import FORMAT, Card
 from .properties import PROPERTIES
 
 BESIDE = (("chance", "chance"), ("raw", "raw features"), ("pca", "PCA of equal width"))
 OTHER = ("Other", "Metrics of your own.")
 MOST_BYTES = 1 << 28
+POINTS, REPLICATES = "points.", "replicates."
 
 
 def save_card(card: Card, folder: str | Path, name: str = "codes") -> Path:
@@ -40,7 +41,9 @@ def save_card(card: Card, folder: str | Path, name: str = "codes") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     card.setdefault("name", name)
     write_atomic(folder / "card.json", json.dumps(plain(card), indent=2, ensure_ascii=False).encode())
-    write_atomic(folder / "card.safetensors", save({key: np.ascontiguousarray(v) for key, v in card.points.items()}))
+    kept = {f"{POINTS}{key}": np.ascontiguousarray(one) for key, one in card.points.items()}
+    kept |= {f"{REPLICATES}{key}": np.ascontiguousarray(one) for key, one in card.replicates.items()}
+    write_atomic(folder / "card.safetensors", save(kept))
     return card_page(card).write(folder / "card.html")
 
 
@@ -65,11 +68,13 @@ def read_card(path: str | Path) -> Card:
     if known != FORMAT:
         raise DataError(f"{path} is a card of format {known}, this version reads {FORMAT}", "measure the codes again")
     card = Card(found)
-    card.points = _read_points(path.with_suffix(".safetensors"))
+    kept = _read_arrays(path.with_suffix(".safetensors"))
+    card.points = {key.removeprefix(POINTS): one for key, one in kept.items() if key.startswith(POINTS)}
+    card.replicates = {key.removeprefix(REPLICATES): one for key, one in kept.items() if key.startswith(REPLICATES)}
     return card
 
 
-def _read_points(path: Path) -> dict[str, np.ndarray]:
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file() or path.stat().st_size > MOST_BYTES:
         return {}
     try:
@@ -107,6 +112,7 @@ def card_page(card: Mapping[str, Any]) -> Report:
             _table(page, title, rows)
             for drawn, caption in figures(rows, card["task"]):
                 page.figure(drawn, caption)
+    _units(page, card)
     page.section("What could not be measured")
     missing = [[one["name"], ", ".join(one["needs"]), one["why"].splitlines()[0]] for one in card["not_measured"]]
     page.table(["metric", "would need", "why"], missing, "" if missing else "Everything was measured.")
@@ -118,6 +124,16 @@ def card_page(card: Mapping[str, Any]) -> Report:
     told = "Seconds of the code alone; metrics of one property share work, the first of them pays."
     page.table(["metric", "settings", "seconds", "grows with"], spent, told)
     return page
+
+
+def _units(page: Report, card: Mapping[str, Any]) -> None:
+    columns, rows = unit_cells(card)
+    if not rows:
+        return
+    page.section("Unit by unit")
+    page.table(columns, rows, "The units that vary most: what each tells, and the samples it is largest for.")
+    for drawn, caption in unit_pictures(card):
+        page.figure(drawn, caption)
 
 
 def _table(page: Report, title: str, rows: list[dict[str, Any]]) -> None:

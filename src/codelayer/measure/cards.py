@@ -17,6 +17,7 @@ import numpy as np
 from ..errors import DataError, did_you_mean
 from . import METRICS
 from .given import Given, given, rivals, shuffled
+from .opened import edits_of, units_of
 from .properties import PROPERTIES
 from .readings import Job, Taken, processes_for, read_all
 from .record import Metric
@@ -31,10 +32,12 @@ Told = Callable[[int, int, str], None]
 class Card(dict[str, Any]):
     """A card as a dict of plain values.
 
-    points  (name of the row) -> (rows,) or (rows, draws) numbers whose mean is the value, for paired tests
+    points      (name of the row) -> (rows,) or (rows, draws) numbers whose mean is the value, for paired tests
+    replicates  (name of the row) -> values on random parts of the rows, the same parts for every code of them
     """
 
     points: dict[str, np.ndarray]
+    replicates: dict[str, np.ndarray]
 
 
 def card(
@@ -73,29 +76,33 @@ def card(
     processes  how many at once; default: 1 for small data, else one per core; the bits are the same
     progress   called with (done, of, what)
     returns    {"format", "n", "units", "features", "task", "seed", "factors", "rows", "metrics": [...],
-               "not_measured": [...], "notes", "seconds"}; each metric with value, low, high, n, chance, raw, pca,
-               settings, seconds, property and its record. What does not fit is left out with a sentence, and the rest
-               is measured
+               "unit_table", "edits", "not_measured": [...], "notes", "seconds"}; each metric with value, low, high, n,
+               chance, raw, pca, settings, seconds, property and its record. What does not fit is left out with a
+               sentence, and the rest is measured
     errors     DataError: codes that cannot be measured at all, an unknown name in `only`
     """
     begun = time.perf_counter()
     others = {"labels": labels, "x": x, "encode": encode, "decode": decode, "rebuilt": rebuilt, "factors": factors}
     others |= {"nuisance": nuisance, "layers": layers, "groups": groups, "seeds": seeds, "coarse": coarse}
     names = chosen(only)
+    slow = [name for name in names if METRICS[name].by_name and name not in only]
+    names = [name for name in names if name not in slow]
     found = given(codes, task, others)
     variants = {"code": found, **rivals(found)}
     jobs, skipped = _jobs(names, found)
+    skipped += [{"name": name, "needs": [], "why": "it takes minutes: name it in only"} for name in slow]
     options = {name: _options(METRICS[name], seed, found.task) for name in names}
     measured = _measured(jobs, variants, options, processes_for(found, processes), progress)
-    rows, points = [], {}
+    rows, points, replicates = [], {}, {}
     for job in jobs:
         taken = measured[job]
         if taken.reading is None:
             skipped.append({"name": row_name(job), "needs": [], "why": taken.why})
             continue
         rows.append(_row(job, measured, options[job.metric]))
-        if taken.reading.points is not None:
-            points[row_name(job)] = np.asarray(taken.reading.points, np.float32)
+        for store, kept in ((points, taken.reading.points), (replicates, taken.reading.replicates)):
+            if kept is not None:
+                store[row_name(job)] = np.asarray(kept, np.float32)
     notes = [*found.notes, *(f"{row['name']}: {row['note']}" for row in rows if row["note"])]
     arrays = found.arrays
     made = Card(
@@ -107,12 +114,14 @@ def card(
         seed=seed,
         factors=found.factors,
         rows=_rows_told(found),
+        unit_table=units_of(found),
+        edits=edits_of(found),
         metrics=rows,
         not_measured=skipped,
         notes=notes,
         seconds=round(time.perf_counter() - begun, 3),
     )
-    made.points = points
+    made.points, made.replicates = points, replicates
     return made
 
 

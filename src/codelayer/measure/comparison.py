@@ -2,10 +2,11 @@
 
 Reads  cards of codes of the same rows, in the same order, made with equal settings.
 Gives  `compare`: a JSON-ready table of every metric and every pair with the first card.
-Skips  tests without per-row values: such metrics stand side by side, and say so.
+Skips  tests without such values: those metrics stand side by side, and say so.
 
 The difference of two means over the same rows is the mean of the differences; its standard error comes from the rows
 (or whole groups), and, for label curves, from the draws of labels as well, the two added as for two crossed samples.
+Where rows share neighbours or bins, the error comes from the same random parts of the rows on both cards.
 Source: Holm 1979 for the adjustment.
 """
 
@@ -20,7 +21,6 @@ import numpy as np
 from ..errors import DataError
 from .arrays import plain
 from .cards import Card
-from .record import Z95
 
 FORMAT = 1
 SURE = 0.05
@@ -102,18 +102,20 @@ def _tests(
 ) -> tuple[list[dict[str, Any]], str]:
     if len(cards) < 2:
         return [], "only one card has it"
-    points = {card: one.points.get(name) for card, one in cards.items()}
-    if any(one is None for one in points.values()):
-        return [], "it has no value per row, which a paired test needs"
-    shapes = {one.shape for one in points.values() if one is not None}
+    kept = {card: (one.points.get(name), one.replicates.get(name)) for card, one in cards.items()}
+    shapes = {tuple(None if one is None else one.shape for one in both) for both in kept.values()}
+    if shapes == {(None, None)}:
+        return [], "it has neither values per row nor values on parts of the rows, which a paired test needs"
     if len(shapes) > 1:
-        return [], f"its values are of {' and '.join(str(shape[0]) for shape in sorted(shapes))} rows"
+        return [], "its values are of other rows, or of another number of them, on each card"
     found = []
-    for a, b in combinations(points, 2):
-        first, second = points[a], points[b]
-        if first is None or second is None:
-            continue
-        difference, half, p = _paired(first.astype(np.float64) - second.astype(np.float64), groups)
+    for a, b in combinations(kept, 2):
+        rows, parts = (
+            None if one is None or other is None else one.astype(np.float64) - other.astype(np.float64)
+            for one, other in zip(kept[a], kept[b], strict=True)
+        )
+        values = [next(row["value"] for row in cards[card]["metrics"] if row["name"] == name) for card in (a, b)]
+        difference, half, p = _paired(values[0] - values[1], rows, parts, groups)
         better = _better(difference, record["worst"], record["best"])
         found.append(
             {"metric": name, "a": a, "b": b, "difference": difference, "low": difference - half}
@@ -122,25 +124,32 @@ def _tests(
     return found, ""
 
 
-def _paired(gaps: np.ndarray, groups: Any) -> tuple[float, float, float]:
-    """Mean difference, half the width of its 95 % interval, and a two-sided p."""
-    from scipy.stats import norm
+def _paired(mean: float, rows: np.ndarray | None, parts: np.ndarray | None, groups: Any) -> tuple[float, float, float]:
+    """A difference, half the width of its 95 % interval, and a two-sided p.
 
-    gaps = gaps if gaps.ndim == 2 else gaps[:, None]
-    mean = float(gaps.mean())
-    by_row = gaps.mean(1)
-    if groups is not None and len(plain(groups)) == len(by_row):
-        places = np.unique(plain(groups).astype(str), return_inverse=True)[1].reshape(-1)
-        sums, sizes = np.bincount(places, by_row - mean), np.bincount(places)
-        spread = float(np.square(sums).sum()) / len(by_row) ** 2 * len(sizes) / max(1, len(sizes) - 1)
-    else:
-        spread = float(by_row.var(ddof=1)) / len(by_row)
-    if gaps.shape[1] > 1:
-        spread += float(gaps.mean(0).var(ddof=1)) / gaps.shape[1]
+    rows   (rows,) or (rows, draws) differences whose mean is the difference; parts: differences on parts of the rows
+    """
+    from scipy.stats import t
+
+    spread = (0.0 if rows is None else _of_rows(rows, groups)) + (0.0 if parts is None else float(parts.var(ddof=1)))
+    freedom = np.inf if parts is None else len(parts) - 1
     if spread <= 0:
         return mean, 0.0, 1.0 if mean == 0 else 0.0
     error = spread**0.5
-    return mean, Z95 * error, float(2 * norm.sf(abs(mean) / error))
+    return mean, float(t.ppf(0.975, freedom)) * error, float(2 * t.sf(abs(mean) / error, freedom))
+
+
+def _of_rows(gaps: np.ndarray, groups: Any) -> float:
+    """The variance of a mean of differences per row: over rows or whole groups, and over draws."""
+    gaps = gaps if gaps.ndim == 2 else gaps[:, None]
+    by_row = gaps.mean(1)
+    if groups is not None and len(plain(groups)) == len(by_row):
+        places = np.unique(plain(groups).astype(str), return_inverse=True)[1].reshape(-1)
+        sums, sizes = np.bincount(places, by_row - by_row.mean()), np.bincount(places)
+        spread = float(np.square(sums).sum()) / len(by_row) ** 2 * len(sizes) / max(1, len(sizes) - 1)
+    else:
+        spread = float(by_row.var(ddof=1)) / len(by_row)
+    return spread + (float(gaps.mean(0).var(ddof=1)) / gaps.shape[1] if gaps.shape[1] > 1 else 0.0)
 
 
 def _better(difference: float, worst: float | None, best: float | None) -> int:

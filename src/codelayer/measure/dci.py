@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from .information import FEW_VALUES, half_width, unit_scaled
+from .information import FEW_VALUES, half_values, unit_scaled
 from .record import Reading, metric
 
 SHUFFLES, STRICT, PERMUTED, KEPT = 60, 3.0, 64, 4
@@ -129,6 +129,7 @@ def dci_informativeness(
     cost="K fits of 100 boosted trees per value of the factor on at most 1,000 rows: a minute for 30 values",
     distrust="it grows with the number of rows, because splits on noise count as importance: compare at equal n only",
     source="Eastwood and Williams 2018, section 2, as in disentanglement_lib: GradientBoostingClassifier",
+    by_name=True,
 )
 def dci_gbt(codes: np.ndarray, factors: np.ndarray, trees: int = 100, rows: int = 1000, seed: int = 0) -> Reading:
     """Does each unit serve one factor only (disentanglement by impurity importance of boosted trees)?
@@ -173,9 +174,10 @@ def _concentration(lines: np.ndarray) -> float:
 def _reading(found: _Found, score: Any, seed: int) -> Reading:
     importance = found.importance()
     value = score(importance)
-    half = half_width(lambda rows: score(found.importance(rows)), len(found.lost[0]), seed)
+    values, half = half_values(lambda rows: score(found.importance(rows)), len(found.lost[0]), seed)
     more = {"importance": importance.tolist()}
-    return Reading(value, max(value - half, 0.0), value + half, len(found.lost[0]), note=found.note, more=more)
+    n, low = len(found.lost[0]), max(value - half, 0.0)
+    return Reading(value, low, value + half, n, note=found.note, more=more, replicates=values)
 
 
 _LAST: OrderedDict[str, _Found] = OrderedDict()

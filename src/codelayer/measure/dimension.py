@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import DataError
 from .arrays import canonical_order
 from .kept import Kept, digest
-from .neighbors import EXACT_ROWS, PART_ROWS, anchor_rows, distances_at, half_width, part_rows
+from .neighbors import EXACT_ROWS, PART_ROWS, anchor_rows, distances_at, half_width, part_rows, replicates_of
 from .record import Z95, Reading, metric
 
 NULL = "shuffled columns"
@@ -155,15 +155,18 @@ def _read(codes: np.ndarray, k: int, also: int, estimate: Estimate, anchors: int
     far, n = _near(rows, k, also, anchors, seed), len(rows)
     value, rng = estimate(far), np.random.default_rng([seed, 17])
     halves = [estimate(far[rng.permutation(len(far))[: len(far) // 2]]) for _ in range(DRAWS)]
-    wide, size = Z95 * float(np.std(halves)), min(n // 2, PART_ROWS)
+    wide, size, replicates = Z95 * float(np.std(halves)), min(n // 2, PART_ROWS), None
     if size >= 2 * max(k, also) + 2:
         parts = np.array([estimate(_near(rows[part], k, also, anchors, seed)) for part in part_rows(n, seed)])
         # parts are smaller, and their dimension with them: their spread counts as a share of it
-        wide = half_width(n, size, value * parts / parts.mean(), float(np.var(halves)) * (1 - len(far) / n))
+        scaled = value * parts / parts.mean()
+        wide = half_width(n, size, scaled, float(np.var(halves)) * (1 - len(far) / n))
+        replicates = replicates_of(n, size, scaled)
     more = {}
     if n >= 4 * max(k, also, 10):
         more["half"] = estimate(_near(_half(rows, seed), k, also, anchors, seed))
-    return Reading(value, value - wide, value + wide, len(far), note=_note(codes, rows), more=more)
+    note = _note(codes, rows)
+    return Reading(value, value - wide, value + wide, len(far), note=note, more=more, replicates=replicates)
 
 
 def _distinct(codes: np.ndarray, least: int) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import DataError
 from .folds import halves
-from .information import equal_mass, factor_places, half_width, mutual_information, unit_scaled
+from .information import equal_mass, factor_places, half_values, mutual_information, unit_scaled
 from .probes import LinearProbe, auc
 from .record import Z95, Reading, metric
 
@@ -41,10 +41,10 @@ def sap(codes: np.ndarray, factors: np.ndarray, seed: int = 0) -> Reading:
     z, y = unit_scaled(codes)[0], unit_scaled(factors)[0]
     squares = _r2(z, y)
     gaps = _gap(squares)
-    half = half_width(lambda rows: float(_gap(_r2(z[rows], y[rows])).mean()), len(z), seed)
+    values, half = half_values(lambda rows: float(_gap(_r2(z[rows], y[rows])).mean()), len(z), seed)
     value = float(gaps.mean())
     more = {"factors": gaps.tolist(), "units": squares.argmax(0).tolist()}
-    return Reading(value, max(value - half, 0.0), value + half, len(z), more=more)
+    return Reading(value, max(value - half, 0.0), value + half, len(z), more=more, replicates=values)
 
 
 @metric(

@@ -16,7 +16,7 @@ from .information import (
     equal_mass,
     equal_width,
     factor_places,
-    half_width,
+    half_values,
     information_by_luck,
     mutual_information,
     unit_scaled,
@@ -55,7 +55,7 @@ def mig(codes: np.ndarray, factors: np.ndarray, bins: int = 20, draws: int = 5, 
         # with half the rows the bias is twice as large
         return float(_gaps(mutual_information(u, f), 2 * luck, entropies(f))[0].mean())
 
-    return _reading(gaps, first, half_width(halved, len(codes), seed), len(codes))
+    return _reading(gaps, first, half_values(halved, len(codes), seed), len(codes))
 
 
 @metric(
@@ -82,7 +82,7 @@ def mig_dlib20(codes: np.ndarray, factors: np.ndarray, seed: int = 0) -> Reading
         u, f = units.take(rows), places.take(rows)
         return float(_gaps(mutual_information(u, f), 0.0, entropies(f))[0].mean())
 
-    return _reading(gaps, first, half_width(halved, len(codes), seed), len(codes))
+    return _reading(gaps, first, half_values(halved, len(codes), seed), len(codes))
 
 
 @metric(
@@ -115,9 +115,12 @@ def modularity(codes: np.ndarray, factors: np.ndarray, bins: int = 20, draws: in
         return modularity_of(np.where(found > 4 * spread + 1e-9, found, 0.0))
 
     each = scores(units, places, 1)
-    half = half_width(lambda rows: float(scores(units.take(rows), places.take(rows), 2).mean()), len(codes), seed)
+    values, half = half_values(
+        lambda rows: float(scores(units.take(rows), places.take(rows), 2).mean()), len(codes), seed
+    )
     value = float(each.mean())
-    return Reading(value, max(value - half, 0.0), value + half, len(codes), more={"units": each.tolist()})
+    more = {"units": each.tolist()}
+    return Reading(value, max(value - half, 0.0), value + half, len(codes), more=more, replicates=values)
 
 
 def modularity_of(information: np.ndarray) -> np.ndarray:
@@ -138,8 +141,8 @@ def _gaps(information: np.ndarray, luck: np.ndarray | float, entropy: np.ndarray
     return (ordered[-1] - second) / np.maximum(most, 0.05 * np.maximum(entropy, 1e-12)), first
 
 
-def _reading(gaps: np.ndarray, first: np.ndarray, half: float, n: int) -> Reading:
-    value = float(gaps.mean())
+def _reading(gaps: np.ndarray, first: np.ndarray, spread: tuple[np.ndarray, float], n: int) -> Reading:
+    value, (values, half) = float(gaps.mean()), spread
     note = f"only {n} rows: information is uncertain below {FEW_ROWS:,}" if n < FEW_ROWS else ""
     more = {"factors": gaps.tolist(), "units": first.tolist()}
-    return Reading(value, max(value - half, 0.0), value + half, n, note=note, more=more)
+    return Reading(value, max(value - half, 0.0), value + half, n, note=note, more=more, replicates=values)

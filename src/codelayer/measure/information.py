@@ -100,12 +100,15 @@ def information_by_luck(units: Places, factors: Places, draws: int, seed: int) -
     return np.mean([mutual_information(units, factors.take(rng.permutation(n))) for _ in range(draws)], axis=0)
 
 
-def half_width(value_of: Callable[[np.ndarray], float], n: int, seed: int, halves: int = HALVES) -> float:
-    """Half a 95 % interval from the spread of a value over random halves of n rows.
+def half_values(
+    value_of: Callable[[np.ndarray], float], n: int, seed: int, halves: int = HALVES
+) -> tuple[np.ndarray, float]:
+    """A value on random halves of n rows, and half a 95 % interval from their spread.
 
     A half drawn without replacement varies about the whole as the whole does about the truth.
     """
-    return Z95 * float(np.std([value_of(rows) for rows in halves_of(n, seed, halves)], ddof=1))
+    values = np.array([value_of(rows) for rows in halves_of(n, seed, halves)])
+    return values, Z95 * float(np.std(values, ddof=1))
 
 
 def halves_of(n: int, seed: int, halves: int = HALVES) -> list[np.ndarray]:

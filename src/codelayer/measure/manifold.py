@@ -17,7 +17,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import DataError
-from .neighbors import half_width
+from .neighbors import half_width, replicates_of
 from .ranks import Coranking, area_weights, coranking
 from .record import Z95, Reading, metric
 
@@ -235,12 +235,14 @@ def _reading(found: Coranking, points: Points, k: int) -> Reading:
     """The mean of a metric's per-point values, its interval, and what was left to anchors."""
     mine, m = points(found, k), len(found.areas)  # sums of shares may round to a hair above 1
     value, wide = min(1.0, float(mine.mean())), Z95 * float(mine.std()) / m**0.5
-    size = len(found.parts[0].areas) if found.parts else 0
+    size, replicates = len(found.parts[0].areas) if found.parts else 0, None
     if 2 * k < size:
         anchored = float(mine.var()) * (1 / m - 1 / found.n)
-        wide = half_width(found.n, size, np.array([points(one, k).mean() for one in found.parts]), anchored)
+        parts = np.array([points(one, k).mean() for one in found.parts])
+        wide, replicates = half_width(found.n, size, parts, anchored), replicates_of(found.n, size, parts)
     note = f"{m} anchors of {found.n} rows, standard error {wide / Z95:.2g}" if m < found.n else ""
-    return Reading(value, value - wide, value + wide, m, note=note)
+    some = mine if m < found.n or replicates is None else None
+    return Reading(value, value - wide, value + wide, m, note=note, points=some, replicates=replicates)
 
 
 def _misplaced(found: Coranking, places: np.ndarray, k: int) -> np.ndarray:

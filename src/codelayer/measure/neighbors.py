@@ -107,6 +107,11 @@ def part_rows(n: int, seed: int) -> list[np.ndarray]:
     return [np.sort(rng.choice(n, min(n // 2, PART_ROWS), replace=False)) for _ in range(PARTS)] if n >= 16 else []
 
 
+def replicates_of(n: int, size: int, values: np.ndarray) -> np.ndarray:
+    """The statistic of each part, drawn together so that their spread is that of the statistic of all n rows."""
+    return values.mean() + (values - values.mean()) * (size / (n - size)) ** 0.5
+
+
 def half_width(n: int, size: int, values: np.ndarray, anchored: float) -> float:
     """Half the 95 % interval of a statistic of rows that share neighbours.
 
@@ -114,4 +119,4 @@ def half_width(n: int, size: int, values: np.ndarray, anchored: float) -> float:
     anchored  the variance that comes on top where only some rows (anchors) were taken
     Source: subsampling without replacement, Politis and Romano 1994; variance falls as 1 / size - 1 / n.
     """
-    return Z95 * (float(np.var(values, ddof=1)) * size / (n - size) + anchored) ** 0.5
+    return Z95 * (float(np.var(replicates_of(n, size, values), ddof=1)) + anchored) ** 0.5

@@ -34,6 +34,8 @@ class Reading:
     chance     the closed form, where there is one; else the card makes chance by the metric's `null`
     more       further numbers, JSON-ready
     points     (rows,) or (rows, draws) numbers whose mean is the value, for paired tests; None where there are none
+    replicates  values on random parts of the rows, the same for every code of them, spread as the value varies about
+               the truth; for paired tests of what is no mean of rows. With points, both sources of spread add up
     """
 
     value: float
@@ -44,6 +46,7 @@ class Reading:
     note: str = ""
     more: dict[str, Any] = field(default_factory=dict)
     points: np.ndarray | None = field(default=None, repr=False, compare=False)
+    replicates: np.ndarray | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class Metric:
     exact      False where the value is a measured time: the same bits are then not promised
     also       arrays that are used where they are given (their argument's default is None)
     uncalibrated  why a score in [0, 1] is not about 0 for a random code or 1 for the identity; "" where it is
+    by_name    True where a card measures it only when it is named, because it takes minutes
     """
 
     name: str
@@ -74,6 +78,7 @@ class Metric:
     exact: bool = True
     also: tuple[str, ...] = ()
     uncalibrated: str = ""
+    by_name: bool = False
 
     def __call__(self, *values: Any, **options: Any) -> float:
         """The value alone; arrays by position in the order of `needs`, or by name."""
@@ -161,13 +166,14 @@ def metric(
     exact: bool = True,
     also: tuple[str, ...] = (),
     uncalibrated: str = "",
+    by_name: bool = False,
 ) -> Callable[[Callable[..., Reading]], Metric]:
     """Register the function below under its own name; the name then stands for the record."""
 
     def register(function: Callable[..., Reading]) -> Metric:
         name = getattr(function, "__name__", "")
         told = (null, interval, cost, distrust, source)
-        record = Metric(name, function, needs, worst, best, *told, exact, also, uncalibrated)
+        record = Metric(name, function, needs, worst, best, *told, exact, also, uncalibrated, by_name)
         METRICS[name] = record
         return record
 

@@ -81,7 +81,7 @@ def card_of_files(
 
     codes    see `data.codefiles`; columns names those of its columns that are the code
     labels   a file, row for row; or a column (in an .npz an array) of x
-    x        any source, encoded by its own schema, or by the bundle's; labels that are part of it are used by default
+    x        any source, encoded by its own schema, or by the bundle's; labels and factors that are part of it are used
     beside   what else is known; bundle also gives encode, decode and the stages of its net
     errors   DataError: files that cannot be read, or do not fit each other
     """
@@ -146,7 +146,7 @@ def _with_x(
         values = values[coded]
     schema = Schema.fit(data.x) if coder is None else coder.schema_
     made = _Rows(values, notes=[*data.notes, *(schema.notes if coder is None else ())])
-    made.given = {"x": schema.encode(data.x), "labels": data.labels}
+    made.given = {"x": schema.encode(data.x), "labels": data.labels, "factors": data.factors}
     if coder is not None:
         made.given |= _of_coder(coder, data.x, made.given["x"])
     return made
