@@ -97,7 +97,8 @@ def counts() -> np.ndarray:
 
 @pytest.mark.parametrize("coder", [one for one in every_coder() if name_of(one) not in PICTURE_RECIPES], ids=name_of)
 def test_sparse_rows_give_the_codes_of_dense_ones(coder):
-    x = counts()
+    given = getattr(coder, "dictionary", None)
+    x = counts() if given is None else counts()[:, : len(given)]
     dense = clone(coder).set_params(scale="none").fit(x)
     for form in (sparse.csr_array, sparse.csr_matrix, sparse.csc_array, sparse.coo_matrix, sparse.dok_matrix):
         thin = clone(coder).set_params(scale="none").fit(form(x))
