@@ -51,7 +51,24 @@ def walks() -> str:
     )
 
 
-SECTIONS = (coranking_speed, walks)
+def card_cost() -> str:
+    """The label-free half of a card."""
+    result = load("card_cost")
+    if result is None:
+        return ""
+    (row,) = result["rows"]
+    slowest = ", ".join(f"`{name}` {seconds:.1f} s" for name, seconds in row["slowest"].items())
+    told = (
+        f"{row['rows']:,} rows of {row['columns']} columns, codes as wide, `x` and `encode` given: {row['metrics']} "
+        f"metrics beside raw features, PCA and chance, {result['processes']} processes, {result['rounds']} rounds. "
+        f"Slowest, of the code alone: {slowest}."
+    )
+    return "\n\n".join(
+        ["## The label-free half of a card", told, table(["seconds"], [[ratio(row["seconds"], 1)]]), about(result)]
+    )
+
+
+SECTIONS = (coranking_speed, card_cost, walks)
 
 
 def sections() -> list[str]:
