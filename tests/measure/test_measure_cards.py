@@ -108,6 +108,7 @@ WIDE = np.repeat(X, 2, axis=1)
         ({"encode": lambda x: x[:, 9], "x": X}, "local_smoothness", "encode failed: IndexError"),
         ({"layers": [X]}, "", "layers is a list"),
         ({"seeds": [X, X[:4]]}, "", "the code of seed 1 has 4"),
+        ({"seeds": 5}, "udr", "seeds is a int"),
         ({"x": np.where(X > 7, np.nan, X)}, "trustworthiness", "x has NaN or infinite values"),
     ],
 )

@@ -19,6 +19,7 @@ from ..report import Figure, Series, curves, image_rows, matrix, number
 
 Row = Mapping[str, Any]
 Pairs = list[tuple[Figure, str]]
+MOST_UNITS = 24
 LABEL_CURVES = {"linear_area": "linear probe", "knn_area": "nearest neighbours"}
 
 
@@ -61,6 +62,15 @@ def unit_pictures(card: Mapping[str, Any]) -> Pairs:
         told = [_moved(one) for one in edits]
         found.append((image_rows(rows, told), "One typical sample, decoded with one unit turned from low to high."))
     return found
+
+
+def rebuilt_pictures(card: Mapping[str, Any]) -> Pairs:
+    """Samples above what was rebuilt of them; nothing without pictures."""
+    both = card.get("pictures") or {}
+    if not both:
+        return []
+    rows = [[np.asarray(one) for one in both[name]] for name in ("x", "rebuilt")]
+    return [(image_rows(rows, ["samples", "rebuilt"]), "Samples, and what is rebuilt of them.")]
 
 
 def _moved(edit: Mapping[str, Any]) -> str:
@@ -154,6 +164,29 @@ def _similarity(row: Row, task: str | None) -> Pairs:
     return [(matrix(more["stages"], more["stages"], more["matrix"], 0.0, 1.0), "Debiased CKA between stages.")]
 
 
+def _curve_of_k(row: Row, task: str | None) -> Pairs:
+    labels = ("neighbours", "agreement above chance, R_NX")
+    return _one(
+        row, row["more"]["k"], row["more"]["rnx"], labels, "Neighbours kept, by how many are asked for.", log_x=True
+    )
+
+
+def _profile(row: Row, task: str | None) -> Pairs:
+    scales = {int(scale): value for scale, value in row["more"]["profile"].items()}
+    labels, told = ("neighbours to the shorter distance", "dimension"), "Dimension by scale: small on the left."
+    return _one(row, list(scales), list(scales.values()), labels, told, log_x=True)
+
+
+def _importance(row: Row, task: str | None) -> Pairs:
+    found = np.asarray(row["more"]["importance"])[:MOST_UNITS]
+    share = found / max(float(found.max(initial=0.0)), 1e-12)
+    units = [f"unit {place}" for place in range(len(found))]
+    factors = [f"factor {place}" for place in range(found.shape[1])]
+    return [
+        (matrix(units, factors, share.tolist(), 0.0, 1.0), "Importance of each unit for each factor (1: the largest).")
+    ]
+
+
 DRAWN: dict[str, Callable[[Row, str | None], Pairs]] = {
     "robust_area": _robustness,
     "ablation_area": _ablation,
@@ -162,4 +195,7 @@ DRAWN: dict[str, Callable[[Row, str | None], Pairs]] = {
     "layer_gain": _stages,
     "coarse_lead": _levels,
     "layer_similarity": _similarity,
+    "rnx_area": _curve_of_k,
+    "dimension_gride": _profile,
+    "dci_disentanglement": _importance,
 }

@@ -19,7 +19,7 @@ from safetensors.numpy import load, save
 from ..bundle import plain, write_atomic
 from ..errors import DataError, RunError
 from ..report import Report, gauge, interval, number
-from .cardfigures import figures, unit_cells, unit_pictures
+from .cardfigures import figures, rebuilt_pictures, unit_cells, unit_pictures
 from .cards import FORMAT, Card
 from .properties import PROPERTIES
 
@@ -110,7 +110,8 @@ def card_page(card: Mapping[str, Any]) -> Report:
             page.section(title)
             page.text(asks)
             _table(page, title, rows)
-            for drawn, caption in figures(rows, card["task"]):
+            shown = figures(rows, card["task"]) + (rebuilt_pictures(card) if name == "reconstruction" else [])
+            for drawn, caption in shown:
                 page.figure(drawn, caption)
     _units(page, card)
     page.section("What could not be measured")

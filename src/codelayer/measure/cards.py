@@ -17,14 +17,13 @@ import numpy as np
 from ..errors import DataError, did_you_mean
 from . import METRICS
 from .given import Given, given, rivals, shuffled
-from .opened import edits_of, units_of
+from .opened import edits_of, rebuilt_of, units_of
 from .properties import PROPERTIES
 from .readings import Job, Taken, processes_for, read_all
 from .record import Metric
 
 FORMAT = 2
 RIVALS = ("raw", "pca")
-TIMED = "metrics of one property share work: the first of them pays"
 Encode = Callable[[np.ndarray], np.ndarray]
 Told = Callable[[int, int, str], None]
 
@@ -76,7 +75,7 @@ def card(
     processes  how many at once; default: 1 for small data, else one per core; the bits are the same
     progress   called with (done, of, what)
     returns    {"format", "n", "units", "features", "task", "seed", "factors", "rows", "metrics": [...],
-               "unit_table", "edits", "not_measured": [...], "notes", "seconds"}; each metric with value, low, high, n,
+               "unit_table", "edits", "pictures", "not_measured": [...], "notes", "seconds"}; each metric with value, low, high, n,
                chance, raw, pca, settings, seconds, property and its record. What does not fit is left out with a
                sentence, and the rest is measured
     errors     DataError: codes that cannot be measured at all, an unknown name in `only`
@@ -116,6 +115,7 @@ def card(
         rows=_rows_told(found),
         unit_table=units_of(found),
         edits=edits_of(found),
+        pictures=rebuilt_of(found),
         metrics=rows,
         not_measured=skipped,
         notes=notes,

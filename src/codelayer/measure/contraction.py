@@ -13,8 +13,9 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import DataError
+from .information import half_values
 from .record import Reading, mean_reading, metric
-from .smoothness import encoded, pair_ratio, sampled, step_ratios
+from .smoothness import encoded, pair_ratios, sampled, step_ratios, typical
 
 RADII = (0.01, 0.03, 0.1, 0.3, 1.0)
 STEP = 0.01
@@ -52,7 +53,7 @@ def jacobian_norm(encode: Encode, x: np.ndarray, rows: int = 500, directions: in
     worst=None,
     best=0.0,
     null="closed form: 1, a map that keeps distances",
-    interval="per-point values",
+    interval="per-point values (delta method)",
     cost="(2 directions + 1) m encodings, m <= 500 rows",
     distrust="rows that are few or lie in clumps: their spread, by which it is divided, is not how far codes can go",
     source=JACOBIAN + "; made free of scale by the variances of x and of the code",
@@ -69,9 +70,12 @@ def relative_jacobian(encode: Encode, x: np.ndarray, rows: int = 500, directions
     if (flat == flat[0]).all() or (codes == codes[0]).all():
         what = "x is" if (flat == flat[0]).all() else "the codes are"
         raise DataError(f"{what} constant", "relative_jacobian needs samples and codes that differ")
-    ratio = np.sqrt(_spread(flat)) / np.sqrt(_spread(codes))
-    points = _squared_slopes(encode, sample, directions, seed) / flat.shape[1] * ratio**2
-    return replace(mean_reading(points), chance=1.0)
+    parts = [_squared_slopes(encode, sample, directions, seed) / flat.shape[1], _off(flat), _off(codes)]
+    slope, wide, narrow = (float(one.mean()) for one in parts)
+    value = slope * wide / narrow
+    # the delta method: each row counts in all three means
+    rest = value * ((parts[1] / wide - 1) - (parts[2] / narrow - 1))
+    return replace(mean_reading(parts[0] * (wide / narrow) + rest), value=value, chance=1.0)
 
 
 @metric(
@@ -79,7 +83,7 @@ def relative_jacobian(encode: Encode, x: np.ndarray, rows: int = 500, directions
     worst=None,
     best=0.0,
     null="closed form: 1, a map that keeps distances",
-    interval="per-point values",
+    interval="half-subsamples of the rows",
     cost="(5 directions + 1) m encodings, m <= 300 rows",
     distrust="large radii leave the data, where nothing was trained; random directions see little of a thin manifold",
     source="contraction curves, Rifai et al. 2011, section 5.3; made free of scale",
@@ -96,13 +100,22 @@ def contraction(encode: Encode, x: np.ndarray, rows: int = 300, directions: int 
     rng = np.random.default_rng([seed, 59])
     sample = sampled(x, rows, np.random.default_rng([seed, 53]))
     flat, base = sample.reshape(len(sample), -1).astype(np.float64), encoded(encode, sample)
-    across = pair_ratio(flat, base, rng)
+    pairs = pair_ratios(flat, base, rng)
+    across = typical(pairs)
     apart = np.linalg.norm(flat - flat[rng.permutation(len(flat))], axis=1)
     unit = float(np.median(apart[apart > 0]))
     ratios = [step_ratios(encode, sample, base, radius * unit, directions, rng).mean(1) for radius in RADII]
     means = [float(one.mean()) for one in ratios]
     more = {"radius": list(RADII), "ratio": means, "relative": [one / across for one in means]}
-    return replace(mean_reading(np.mean(ratios, 0) / across), chance=1.0, more=more)
+    each = np.mean(ratios, 0)
+    value = float(each.mean()) / across
+    values, half = half_values(lambda some: float(each[some].mean()) / typical(pairs[some]), len(each), seed)
+    return Reading(value, max(value - half, 0.0), value + half, len(each), 1.0, more=more, replicates=values)
+
+
+def _off(rows: np.ndarray) -> np.ndarray:
+    """(rows,) squared distance from the mean."""
+    return np.square(rows - rows.mean(0)).sum(1)
 
 
 def _spread(rows: np.ndarray) -> float:

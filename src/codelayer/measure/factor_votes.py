@@ -8,18 +8,21 @@ Skips  the simulator: rows of one batch come from one half of the rows, votes ar
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
 from ..errors import DataError
-from .information import Places, factor_places, in_use, unit_scaled
+from .information import Places, factor_places, halves_of, in_use, unit_scaled
 from .probes import linear_probe
 from .record import Z95, Reading, metric
 
 LEAST = 4
 NULL = "closed form: 1 / factors"
-INTERVAL = "the spread over 5 splits into halves"
+INTERVAL = "half-subsamples of the rows"
+HALVES = 12
+Sides = tuple[np.ndarray, np.ndarray]
+Score = Callable[[Sides, np.random.Generator], float]
 ERRORS = "measure on more rows, or give the factor fewer values"
 
 
@@ -54,17 +57,18 @@ def factor_vae_score(
     errors   DataError: no unit varies, fewer than two factors, a factor without a value on four rows of each half
     """
     z, places = _ready(codes, factors, prune)
-    scores = []
-    for half, rng in _splits(len(z), draws, seed):
+
+    def score(sides: Sides, rng: np.random.Generator) -> float:
         votes_of = []
-        for side, count in zip(half, (votes, votes // 2), strict=True):
+        for side, count in zip(sides, (votes, votes // 2), strict=True):
             fixed, rows, weight = _batches(places, side, count, batch, rng)
             spread = _variances(z, rows, weight)
             votes_of.append((fixed, spread.argmin(1)))
         tally = np.zeros((z.shape[1], len(places.sizes)))
         np.add.at(tally, (votes_of[0][1], votes_of[0][0]), 1)
-        scores.append(float((tally.argmax(1)[votes_of[1][1]] == votes_of[1][0]).mean()))
-    return _reading(scores, len(places.sizes), z)
+        return float((tally.argmax(1)[votes_of[1][1]] == votes_of[1][0]).mean())
+
+    return _reading(score, len(places.sizes), z, draws, seed)
 
 
 @metric(
@@ -99,15 +103,16 @@ def beta_vae_score(
     """
     z, places = _ready(codes, factors, prune)
     z = z / z.std(0)
-    scores = []
-    for half, rng in _splits(len(z), draws, seed):
+
+    def score(sides: Sides, rng: np.random.Generator) -> float:
         points = []
-        for side, count in zip(half, (votes, votes // 2), strict=True):
+        for side, count in zip(sides, (votes, votes // 2), strict=True):
             fixed, rows = _pairs(places, side, count, batch, rng)
             points.append((fixed, np.abs(z[rows[..., 0]] - z[rows[..., 1]]).mean(1)))
         probe = linear_probe(points[0][1]).fit(points[0][1], points[0][0])
-        scores.append(float((probe.predict(points[1][1]) == points[1][0]).mean()))
-    return _reading(scores, len(places.sizes), z)
+        return float((probe.predict(points[1][1]) == points[1][0]).mean())
+
+    return _reading(score, len(places.sizes), z, draws, seed)
 
 
 def _ready(codes: np.ndarray, factors: np.ndarray, prune: float) -> tuple[np.ndarray, Places]:
@@ -118,11 +123,10 @@ def _ready(codes: np.ndarray, factors: np.ndarray, prune: float) -> tuple[np.nda
     return unit_scaled(codes[:, in_use(codes, prune)])[0], places
 
 
-def _splits(n: int, draws: int, seed: int) -> Any:
-    for i in range(draws):
-        rng = np.random.default_rng([seed, 89, i])
-        mixed = rng.permutation(n)
-        yield (mixed[: n // 2], mixed[n // 2 :]), rng
+def _split(rows: np.ndarray, seed: tuple[int, ...]) -> tuple[Sides, np.random.Generator]:
+    rng = np.random.default_rng([*seed])
+    mixed = rng.permutation(rows)
+    return (mixed[: len(rows) // 2], mixed[len(rows) // 2 :]), rng
 
 
 def _groups(places: Places, side: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -185,8 +189,20 @@ def _variances(z: np.ndarray, rows: np.ndarray, weight: np.ndarray) -> np.ndarra
     return ((picks @ centred**2) - size * mean**2) / (size - 1) / z.var(0)
 
 
-def _reading(scores: list[float], factors: int, z: np.ndarray) -> Reading:
-    value, chance = float(np.mean(scores)), 1 / factors
-    half = Z95 * float(np.std(scores, ddof=1)) if len(scores) > 1 else 0.0
-    more = {"corrected": max((value - chance) / (1 - chance), 0.0), "units": z.shape[1]}
-    return Reading(value, max(value - half, 0.0), value + half, len(z), chance, more=more)
+def _reading(score: Score, factors: int, z: np.ndarray, draws: int, seed: int) -> Reading:
+    """The mean over splits of all rows; how it varies is told by random halves of the rows, split in turn."""
+    everything, chance = np.arange(len(z)), 1 / factors
+    value = float(np.mean([score(*_split(everything, (seed, 89, i))) for i in range(draws)]))
+    found = []
+    for i, half in enumerate(halves_of(len(z), seed, HALVES)):
+        try:
+            found.append(score(*_split(half, (seed, 97, i))))
+        except DataError:  # a value of a factor is too rare for a quarter of the rows
+            break
+    corrected = {"corrected": max((value - chance) / (1 - chance), 0.0), "units": z.shape[1]}
+    if len(found) < HALVES:
+        note = "no interval: some values of a factor are too rare for halves of the rows"
+        return Reading(value, n=len(z), chance=chance, note=note, more=corrected)
+    values = np.array(found)
+    half = Z95 * float(values.std(ddof=1))
+    return Reading(value, max(value - half, 0.0), value + half, len(z), chance, more=corrected, replicates=values)

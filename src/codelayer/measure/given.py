@@ -7,7 +7,7 @@ Skips  stopping for one thing that does not fit: it is left out with a sentence,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -100,6 +100,9 @@ def _add(found: Given, name: str, value: Any) -> None:
         }
         found.arrays[name] = layers
     elif name == "seeds":
+        listed = isinstance(value, Sequence) and not isinstance(value, str)
+        if not listed and not (isinstance(value, np.ndarray) and value.ndim == 3):
+            raise DataError(f"seeds is a {type(value).__name__}", "give a list of codes (n, units), one per seed")
         told = [f"the code of seed {place}" for place in range(len(value))]
         found.arrays[name] = [_rows(what, floats(what, one), rows) for what, one in zip(told, value, strict=True)]
     else:

@@ -17,7 +17,7 @@ from ..errors import CodelayerError
 from .given import Given
 from .units import factor_probe, unit_table, vary
 
-UNITS, EDITED, STEPS, TOP = 24, 6, 7, 5
+UNITS, EDITED, STEPS, TOP, SHOWN = 24, 6, 7, 5, 10
 LARGEST, WIDE, FEW, PROBED = 32 * 32 * 3, 64, 4, 5000
 
 
@@ -64,6 +64,16 @@ def edits_of(found: Given) -> list[dict[str, Any]]:
         record = {"unit": int(unit), "values": values.tolist(), "samples": samples}
         made.append(record | {"factor": told.named if read else "", "others": told.others if read else None})
     return made
+
+
+def rebuilt_of(found: Given) -> dict[str, list[Any]]:
+    """A few samples and what was rebuilt of them, {"x", "rebuilt"}; nothing unless they are small pictures."""
+    x, rebuilt = found.arrays.get("x"), found.arrays.get("rebuilt")
+    if x is None or rebuilt is None or not is_picture(x) or rebuilt.size != x.size:
+        return {}
+    some = np.unique(np.linspace(0, len(x) - 1, SHOWN).astype(int))
+    both = {"x": x[some], "rebuilt": np.clip(rebuilt.reshape(x.shape)[some], 0, 1)}
+    return {name: [np.round(one, 3).tolist() for one in rows] for name, rows in both.items()}
 
 
 def is_picture(x: Any) -> bool:

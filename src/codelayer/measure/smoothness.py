@@ -46,7 +46,7 @@ def local_smoothness(
     sample = sampled(x, rows, rng)
     flat = sample.reshape(len(sample), -1).astype(np.float64)
     base = encoded(encode, sample)
-    across = pair_ratio(flat, base, rng)
+    across = typical(pair_ratios(flat, base, rng))
     gap = median_gap(flat)
     more, middle = {}, np.empty(0)
     for step in STEPS:
@@ -77,14 +77,23 @@ def encoded(encode: Callable[[np.ndarray], np.ndarray], x: np.ndarray, like: np.
     return codes
 
 
-def pair_ratio(flat: np.ndarray, base: np.ndarray, rng: np.random.Generator) -> float:
-    """The median of |f(x) - f(x')| / |x - x'| over random pairs of rows: what makes a smoothness free of scale."""
+def pair_ratios(flat: np.ndarray, base: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(rows,) |f(x) - f(x')| / |x - x'| of each row and a random other one; NaN where these are equal."""
     other = rng.permutation(len(flat))
     far = np.linalg.norm(flat - flat[other], axis=1)
-    moved = np.linalg.norm(base - base[other], axis=1)[far > 0]
-    if not len(moved):
+    moved = np.linalg.norm(base - base[other], axis=1)
+    return np.where(far > 0, moved / np.where(far > 0, far, 1), np.nan)
+
+
+def typical(pairs: np.ndarray) -> float:
+    """The median of ratios of random pairs: what makes a smoothness free of scale.
+
+    errors  DataError: no pair differs, or most codes are equal
+    """
+    known = pairs[np.isfinite(pairs)]
+    if not len(known):
         raise DataError("x is constant", "smoothness needs samples that differ")
-    across = float(np.median(moved / far[far > 0]))
+    across = float(np.median(known))
     if across == 0:
         raise DataError("encode gives the same code for most samples", "there is nothing to be smooth about")
     return across
