@@ -75,9 +75,9 @@ def card(
     processes  how many at once; default: 1 for small data, else one per core; the bits are the same
     progress   called with (done, of, what)
     returns    {"format", "n", "units", "features", "task", "seed", "factors", "rows", "metrics": [...],
-               "unit_table", "edits", "pictures", "not_measured": [...], "notes", "seconds"}; each metric with value, low, high, n,
-               chance, raw, pca, settings, seconds, property and its record. What does not fit is left out with a
-               sentence, and the rest is measured
+               "unit_table", "edits", "pictures", "not_measured": [...], "notes", "seconds"}; each metric with value,
+               low, high, n, chance, raw, pca, settings, seconds, property and its record. What does not fit is left
+               out with a sentence, and the rest is measured
     errors     DataError: codes that cannot be measured at all, an unknown name in `only`
     """
     begun = time.perf_counter()
