@@ -199,9 +199,17 @@ def test_a_loss_that_is_no_longer_finite_is_told_in_a_sentence():
 def test_auto_settings_follow_the_rows():
     options = Autoencoder().get_params()
     assert resolved(options, 300)["batch_size"] == 32 and resolved(options, 60_000)["batch_size"] == 256
-    assert resolved(options, 300)["epochs"] == 200 and resolved(options, 10**6)["epochs"] == 20
+    assert resolved(options, 300)["epochs"] == 320 and resolved(options, 10**6)["epochs"] == 20
+    assert resolved(options, 100)["epochs"] == 600
     assert resolved(options | {"batch_size": 500}, 60)["batch_size"] == 60
     assert resolved(options | {"epochs": np.int64(7), "learning_rate": np.float32(0.5)}, 60)["epochs"] == 7
+
+
+def test_auto_passes_make_the_promised_steps_from_few_rows_on():
+    options = Autoencoder().get_params()
+    for rows in (160, 178, 300, 1078, 1500, 20_000):
+        found = resolved(options, rows)
+        assert found["epochs"] * rows / found["batch_size"] == pytest.approx(3000, rel=0.05)
 
 
 def test_numpy_numbers_are_numbers():

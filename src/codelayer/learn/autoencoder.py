@@ -55,7 +55,7 @@ class Autoencoder(Sampling):
     net : str, default="auto"
         "mlp(512, 256)", "conv(32, 64)", ...; "auto" follows the recipe, else the sample's shape and a cost limit.
     epochs : int or "auto", default="auto"
-        Passes over the rows; "auto" makes about 3000 steps, within 20 to 200 epochs (4000 steps, within 5 to 75,
+        Passes over the rows; "auto" makes about 3000 steps, within 20 to 600 epochs (4000 steps, within 5 to 75,
         for objectives that compare views).
     batch_size : int or "auto", default="auto"
         Rows per step; "auto" is a thirty-second of the rows, within 32 to 256; 64 where views are compared.

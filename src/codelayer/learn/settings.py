@@ -24,6 +24,7 @@ BLOCK_ROWS = 4096  # rows that are coded at once
 RATE, RATE_OF_WIDE, WIDE = 0.003, 0.001, 512
 STEPS = 3000
 VIEW_STEPS = 4000
+FEWEST, MOST = 20, 600  # passes: with 600 the steps are made from some 160 rows on
 
 
 def check_options(options: Mapping[str, Any]) -> None:
@@ -76,7 +77,7 @@ def resolved(options: Mapping[str, Any], rows: int, widest: int = 0) -> dict[str
     batch = min(int(batch), rows)
     epochs = options["epochs"]
     if epochs == "auto":
-        steps, fewest, most = (VIEW_STEPS, 5, 75) if views else (STEPS, 20, 200)
+        steps, fewest, most = (VIEW_STEPS, 5, 75) if views else (STEPS, FEWEST, MOST)
         epochs = int(np.clip(round(steps * batch / rows), fewest, most))
     pace = options["learning_rate"]
     if pace == "auto":
