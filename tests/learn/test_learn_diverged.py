@@ -211,6 +211,37 @@ def test_a_training_that_went_astray_without_diverging_is_told():
         Autoencoder(3, "squared()", "mlp(8)", epochs=5, random_state=0).fit(X)
 
 
+@pytest.mark.parametrize(
+    "text, lighter",
+    [
+        ("squared()", ""),
+        ("sigmoid() + l1(5) + contractive(1e6)", r", or a smaller weight of l1\(\) and contractive\(\)"),
+    ],
+)
+def test_a_code_that_keeps_nothing_is_told_with_the_penalties_to_lighten(text, lighter):
+    told = r"the code is no better than the mean row \(it keeps [-\d.e]+ of the variance\): more epochs"
+    with pytest.warns(UserWarning, match=f"^{told}{lighter}$"):
+        made = Autoencoder(3, text, "mlp()", epochs=2, learning_rate=1e-6, random_state=0).fit(X)
+    assert made.score(X) < 0.05
+
+
+def test_a_code_whose_units_all_say_nothing_is_told_so_once():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        made = Autoencoder(3, "relu() + l1(1000) + unit_norm()", "mlp()", epochs=40, learning_rate=0.03, random_state=0)
+        made.fit(X)
+    assert len(made.dead_units_) == 3
+    assert [str(one.message)[:18] for one in caught] == ["3 of 3 units are d"]
+
+
+def test_a_code_that_keeps_something_or_has_not_ended_is_not_told():
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", ".*mean row")
+        Autoencoder(3, "squared()", "mlp()", epochs=20, learning_rate=0.01, random_state=0).fit(X)
+        Autoencoder(3, "sigmoid() + contractive(1e6)", "mlp()", random_state=0).partial_fit(X)
+        Autoencoder(3, "variational", random_state=0).prepare(X)
+
+
 @pytest.mark.parametrize("rows", [90, 16])  # 16: every step is an epoch, whose end is what gave the loss
 def test_the_last_good_code_has_a_finite_loss_and_is_kept_when_the_run_diverges_again(tmp_path, rows):
     run = tmp_path / "run"

@@ -260,6 +260,17 @@ def test_a_code_of_which_all_units_died_says_so():
     assert len(told) == 1 and "never vary); add transposed(), or ask for" in told[0] and told[0].endswith(same)
 
 
+def test_units_that_a_threshold_kills_are_told_without_opposite_remedies():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        Autoencoder(6, "jumprelu(100) + l0(1)", "mlp()", epochs=3, random_state=0).fit(X)
+    told = [str(one.message) for one in caught]
+    assert len(told) == 2 and all("lower the threshold of jumprelu()" in one for one in told)
+    assert not any("weight" in one or "learning_rate" in one for one in told)
+    priced = unit_problems(parse_objective("jumprelu() + l0(9)"), 6, np.arange(2), np.arange(0), [{"l0": 5.0}])
+    assert "lower the weight of l0()" in priced[0] and "threshold" not in priced[0]
+
+
 def test_a_code_without_dead_units_says_nothing():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
