@@ -167,7 +167,7 @@ def learn(
                 if last is None:
                     progress.total = coder.settings(rows - int(rows * coder.validation))["epochs"]
                     progress.start = epoch.number - 1
-                    if was_begun:
+                    if was_begun and _is_begun(folder):  # one that diverged may have begun anew
                         print(f"continuing the run in {out} after epoch {progress.start}")
                 last = epoch
                 held_out = "" if epoch.validation is None else f", held out {number(epoch.validation)}"

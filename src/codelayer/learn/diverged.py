@@ -34,6 +34,8 @@ FAR = 10.0  # times the error of the mean row, which a code that learned nothing
 class Diverged(SentenceError):
     """A term of the loss is no longer finite."""
 
+    gives_up = True  # a run folder may begin anew with other options
+
 
 def reads_every_step(device: torch.device) -> bool:
     """Whether looking at the loss of every step costs next to nothing there."""
@@ -72,7 +74,9 @@ def keep_last_good(coder: Coder, end: BaseException, checkpoint: Path | None) ->
     if path is None or not isinstance(end, Diverged) or not np.isfinite(coder.encode_samples(coder.golden_rows_)).all():
         return
     coder.save(path)
-    raise Diverged(str(end).splitlines()[0], f"{REMEDY}; the last good code is kept in {path}") from None
+    raise Diverged(
+        str(end).splitlines()[0], f"{REMEDY} (with the same folder, too); the last good code is kept in {path}"
+    ) from None
 
 
 def is_finite(model: nn.Module) -> bool:

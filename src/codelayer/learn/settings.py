@@ -55,10 +55,9 @@ def check_options(options: Mapping[str, Any]) -> None:
         torch.empty(0, device=torch.device("cpu" if options["device"] == "auto" else options["device"]))
     except (RuntimeError, AssertionError, TypeError):
         raise SentenceError(f"device={options['device']!r} is not there", "use 'auto' or 'cpu'") from None
-    if options["batch_size"] == 1 and parse_objective(recipe_of(options["objective"])[0]).compares_views:
-        raise SentenceError("batch_size=1 leaves views() nothing to compare", "choose 2 or more, usually 64")
-    if options["batch_size"] == 1 and parse_objective(recipe_of(options["objective"])[0]).needs("pairs"):
-        raise SentenceError("batch_size=1 leaves slowness() nothing to compare", "choose 2 or more, usually 64")
+    alone = parse_objective(recipe_of(options["objective"])[0]).reads_others if options["batch_size"] == 1 else []
+    if alone:
+        raise SentenceError(f"batch_size=1 leaves {alone[0]}() nothing to compare with", "at least 2, usually 64")
 
 
 def _is_number(value: Any) -> bool:

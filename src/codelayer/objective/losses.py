@@ -96,8 +96,9 @@ class Bernoulli:
     def check(self, plan: Plan) -> None:
         """Refuse inputs outside [0, 1]."""
         if not plan.unit_range:
+            low, high = float(plan.low.min()), float(plan.high.max())
             raise SentenceError(
-                "bernoulli() needs inputs in [0, 1], but these columns are standardised",
+                f"bernoulli() needs inputs in [0, 1], but these, as they are encoded, lie in [{low:.3g}, {high:.3g}]",
                 "use squared(), or bring the data to [0, 1] with scale='block'",
             )
 
