@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from codelayer import RECIPES, Autoencoder, commands
+from codelayer import RECIPES, Autoencoder, Dictionary, Lista, commands
 from codelayer.measure import METRICS
 from codelayer.measure.cards import in_order
 from codelayer.registry import PARTS, spell
@@ -104,18 +104,22 @@ def metrics() -> str:
     return table([*columns, "do not trust it with", "source"], rows)
 
 
-def estimator() -> str:
-    """The options of Autoencoder with defaults and meaning."""
-    body = (inspect.getdoc(Autoencoder) or "").split("Parameters\n----------\n")[1].split("\n\n")[0]
-    rows: list[list[str]] = []
-    for line in body.splitlines():
-        if line.startswith(" "):
-            rows[-1][2] += f" {line.strip()}"
-        else:
-            name, _, kind = line.partition(" : ")
-            kind, _, default = kind.partition(", default=")
-            rows.append([code(name), f"{kind}, {code(default)}", ""])
-    return table(["option", "kind, default", "meaning"], rows)
+def estimator(cls: type) -> Callable[[], str]:
+    """The options of an estimator with defaults and meaning."""
+
+    def made() -> str:
+        body = (inspect.getdoc(cls) or "").split("Parameters\n----------\n")[1].split("\n\n")[0]
+        rows: list[list[str]] = []
+        for line in body.splitlines():
+            if line.startswith(" "):
+                rows[-1][2] += f" {line.strip()}"
+            else:
+                name, _, kind = line.partition(" : ")
+                kind, _, default = kind.partition(", default=")
+                rows.append([code(name), f"{kind}, {code(default)}", ""])
+        return table(["option", "kind, default", "meaning"], rows)
+
+    return made
 
 
 def command(name: str) -> Callable[[], str]:
@@ -147,7 +151,9 @@ TABLES: dict[str, Callable[[], str]] = {
     **{slot: terms(slot) for slot in SLOTS},
     "recipes": recipes,
     "metrics": metrics,
-    "estimator": estimator,
+    "estimator": estimator(Autoencoder),
+    "dictionary": estimator(Dictionary),
+    "lista": estimator(Lista),
     **{one.__name__: command(one.__name__) for one in commands.COMMANDS},
 }
 

@@ -127,7 +127,7 @@ def learn(
         invariant, invariant_mild) or a sentence such as "mask(0.3) + relu() + l1(0.001)"
     net: the layers, such as "mlp(512, 256)" or "conv(32, 64)"; "auto" follows the recipe and the data
     code_size: numbers per row of the code
-    epochs: passes over the rows, or "auto": about 3000 steps, within 20 to 200 passes
+    epochs: passes over the rows, or "auto": about 3000 steps, within 20 to 600 passes
     seed: makes the run repeatable
     label: the column (in an .npz the array) or file of labels, empty where a row has none; labels() learns from it,
         other sentences only leave the column out
@@ -167,7 +167,7 @@ def learn(
                 if last is None:
                     progress.total = coder.settings(rows - int(rows * coder.validation))["epochs"]
                     progress.start = epoch.number - 1
-                    if was_begun:
+                    if was_begun and _is_begun(folder):  # one that diverged may have begun anew
                         print(f"continuing the run in {out} after epoch {progress.start}")
                 last = epoch
                 held_out = "" if epoch.validation is None else f", held out {number(epoch.validation)}"

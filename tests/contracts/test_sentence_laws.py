@@ -123,7 +123,7 @@ def test_a_misspelt_name_is_answered_with_the_closest_one(name):
         ("l1(-0.1)", "finite and above 0"),
         ("l1(0)", "finite and above 0"),
         ("mask(1.5)", "share lies in"),
-        ("mask(0)", "share lies in"),
+        ("mask(0)", r"share lies in \(0, 1\)"),
         ("topk(0)", "count >= 1 or a share"),
         ("topk(1.5)", "count >= 1 or a share"),
         ("kl(0.1, target=1) + sigmoid()", "target lies in"),

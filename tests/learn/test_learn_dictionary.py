@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import MiniBatchDictionaryLearning, sparse_encode
 
 from codelayer.errors import BundleError, SentenceError
+from codelayer.learn.facts import bundle_facts
 from codelayer.learn.saved import load
 from codelayer.learn.sparse_coding import Dictionary, feature_sign, objective
 
@@ -99,6 +100,12 @@ def test_partial_fits_go_on_and_a_loaded_dictionary_goes_on_alike(tmp_path):
             each.partial_fit(x)
     np.testing.assert_array_equal(one.transform(x), back.transform(x))
     assert one.score(x) > first and one.steps_ == back.steps_ > 50
+
+
+def test_info_tells_the_price_and_the_solver(tmp_path):
+    Dictionary(4, l1=0.25, solver="fista", epochs=1, random_state=0).fit(np.eye(8)).save(tmp_path / "one")
+    facts = dict(bundle_facts(tmp_path / "one"))
+    assert facts["l1"] == "0.25" and facts["solver"] == "fista" and facts["code size"] == "4"
 
 
 def test_a_bundle_without_its_memory_is_refused(tmp_path):

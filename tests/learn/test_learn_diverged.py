@@ -10,7 +10,7 @@ import torch
 
 import codelayer
 from codelayer import bundle
-from codelayer.errors import SentenceError
+from codelayer.errors import RunError, SentenceError
 from codelayer.learn import diverged, loop
 from codelayer.learn.autoencoder import Autoencoder
 from codelayer.learn.loop import Diverged, train
@@ -209,6 +209,53 @@ def test_a_training_that_went_astray_without_diverging_is_told():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Autoencoder(3, "squared()", "mlp(8)", epochs=5, random_state=0).fit(X)
+
+
+@pytest.mark.parametrize(
+    "text, lighter",
+    [
+        ("squared()", ""),
+        ("sigmoid() + l1(5) + contractive(1e6)", r", or a smaller weight of l1\(\) and contractive\(\)"),
+    ],
+)
+def test_a_code_that_keeps_nothing_is_told_with_the_penalties_to_lighten(text, lighter):
+    told = r"the code is no better than the mean row \(it keeps [-\d.e]+ of the variance\): more epochs"
+    with pytest.warns(UserWarning, match=f"^{told}{lighter}$"):
+        made = Autoencoder(3, text, "mlp()", epochs=2, learning_rate=1e-6, random_state=0).fit(X)
+    assert made.score(X) < 0.05
+
+
+def test_a_code_whose_units_all_say_nothing_is_told_so_once():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        made = Autoencoder(3, "relu() + l1(1000) + unit_norm()", "mlp()", epochs=40, learning_rate=0.03, random_state=0)
+        made.fit(X)
+    assert len(made.dead_units_) == 3
+    assert [str(one.message)[:18] for one in caught] == ["3 of 3 units are d"]
+
+
+def test_a_code_that_keeps_something_or_has_not_ended_is_not_told():
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", ".*mean row")
+        Autoencoder(3, "squared()", "mlp()", epochs=20, learning_rate=0.01, random_state=0).fit(X)
+        Autoencoder(3, "sigmoid() + contractive(1e6)", "mlp()", random_state=0).partial_fit(X)
+        Autoencoder(3, "variational", random_state=0).prepare(X)
+
+
+def test_a_run_that_diverged_begins_anew_in_its_folder_with_other_options(tmp_path):
+    run, options = tmp_path / "run", {"epochs": 6, "batch_size": 16, "validation": 0, "random_state": 1}
+    with np.errstate(all="ignore"), pytest.raises(Diverged, match="with the same folder, too"):
+        Autoencoder(3, "squared()", run=run, learning_rate=1e9, **options).fit(X)
+    mended = Autoencoder(3, "squared()", run=run, learning_rate=0.003, **options)
+    for _ in mended.fit_epochs(X, checkpoint_seconds=0):
+        assert (run / "checkpoints" / "last_good.zip").exists()
+        break
+    with pytest.raises(RunError, match="holds a run with learning_rate=0.003, now learning_rate=0.1"):
+        Autoencoder(3, "squared()", run=run, learning_rate=0.1, **options).fit(X)  # this one was not given up
+    mended.fit(X)
+    alone = Autoencoder(3, "squared()", learning_rate=0.003, **options).fit(X)
+    np.testing.assert_array_equal(mended.transform(X), alone.transform(X))
+    assert not (run / "checkpoints").exists()
 
 
 @pytest.mark.parametrize("rows", [90, 16])  # 16: every step is an epoch, whose end is what gave the loss

@@ -34,6 +34,11 @@ def by_brute_force(codes: np.ndarray, groups: np.ndarray) -> float:
     return float(np.mean([((codes[a] - codes[b]) ** 2).sum() for a, b in pairs])) if pairs else 0.0
 
 
+def test_groups_of_two_dimensions_are_refused_in_a_sentence():
+    with pytest.raises(DataError, match=r"groups of shape \(60, 2\) do not fit 60 samples"):
+        coder().fit(X, groups=np.zeros((60, 2)))
+
+
 @pytest.mark.parametrize("n", [1, 2, 9, 30])
 @pytest.mark.parametrize("seed", range(4))
 def test_the_term_equals_brute_force_over_random_groups(n, seed):

@@ -34,6 +34,28 @@ def coder(objective: str = "labels(1)", **options) -> Autoencoder:
     return Autoencoder(3, objective, **({"epochs": 3, "batch_size": 32, "random_state": 0} | options))
 
 
+@pytest.mark.parametrize("y", [np.arange(160), np.array([f"id{i}" for i in range(160)], object)], ids=["int", "text"])
+def test_labels_of_which_every_row_has_its_own_are_told(y):
+    if y.dtype.kind == "i":
+        y = y[:90]  # above 100 whole numbers they are numbers
+    with pytest.warns(UserWarning, match=r"classes for \d+ rows: every row has its own"):
+        coder().fit(X[: len(y)], y)
+    one_each = np.full(160, None, object)
+    one_each[:3] = ["a", "b", "c"]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", ".*every row has its own")
+        coder().fit(X, one_each)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_an_infinite_label_is_refused(value):
+    y = RNG.normal(size=160)
+    y[7] = value
+    for given in (y, y.tolist()):
+        with pytest.raises(DataError, match="the label of row 7 is infinite"):
+            coder().fit(X, given)
+
+
 @pytest.mark.parametrize("empty", [None, np.nan, ""])
 def test_none_nan_and_an_empty_text_mean_no_label(empty):
     found = row_labels("labels(1)", few(CLASSES, empty), 160)

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 import codelayer
-from codelayer.errors import SentenceError
+from codelayer.errors import DataError, SentenceError
 from codelayer.learn.autoencoder import Autoencoder
 from codelayer.learn.baselines import Pca
 from codelayer.learn.dead import unit_problems
+from codelayer.learn.doctor import without_partner
 from codelayer.learn.loop import VALIDATION_ROWS, held_out_loss, schedule, train
 from codelayer.learn.settings import held_out, resolved
 from codelayer.learn.sources import Rows
@@ -199,9 +200,63 @@ def test_a_loss_that_is_no_longer_finite_is_told_in_a_sentence():
 def test_auto_settings_follow_the_rows():
     options = Autoencoder().get_params()
     assert resolved(options, 300)["batch_size"] == 32 and resolved(options, 60_000)["batch_size"] == 256
-    assert resolved(options, 300)["epochs"] == 200 and resolved(options, 10**6)["epochs"] == 20
+    assert resolved(options, 300)["epochs"] == 320 and resolved(options, 10**6)["epochs"] == 20
+    assert resolved(options, 100)["epochs"] == 600
     assert resolved(options | {"batch_size": 500}, 60)["batch_size"] == 60
     assert resolved(options | {"epochs": np.int64(7), "learning_rate": np.float32(0.5)}, 60)["epochs"] == 7
+
+
+def test_auto_passes_make_the_promised_steps_from_few_rows_on():
+    options = Autoencoder().get_params()
+    for rows in (160, 178, 300, 1078, 1500, 20_000):
+        found = resolved(options, rows)
+        assert found["epochs"] * rows / found["batch_size"] == pytest.approx(3000, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "text, name",
+    [
+        ("swap(0.3)", "swap"),
+        ("gaussian() + prior(1) + total_correlation(5)", "total_correlation"),
+        ("views(swap(0.3)) + contrast(1)", "views"),
+        ("squared() + slowness(1)", "slowness"),
+    ],
+)
+def test_one_row_at_a_time_is_refused_where_rows_are_compared(text, name):
+    with pytest.raises(SentenceError, match=rf"batch_size=1 leaves {name}\(\) nothing to compare with\n  at least 2"):
+        Autoencoder(3, text, batch_size=1).fit(X)
+
+
+@pytest.mark.parametrize(
+    "text, told",
+    [
+        ("views(noise(0.1)) + squared()", r"views\(\) stands without a term that compares"),
+        ("gaussian()", r"gaussian\(\) stands without prior\(\)"),
+        ("topk(2) + batch_topk(2)", r"topk\(\) and batch_topk\(\) both choose which units are kept"),
+    ],
+)
+def test_a_term_without_its_partner_is_told(text, told):
+    with pytest.warns(UserWarning, match=told):
+        Autoencoder(3, text, "mlp()", epochs=1, batch_size=16, random_state=0).fit(X)
+
+
+@pytest.mark.parametrize(
+    "text", ["views(noise(0.1)) + squared() + variance(1)", "gaussian() + prior(1)", "gaussian() + dip(1)", "topk(2)"]
+)
+def test_a_term_with_its_partner_is_not(text):
+    assert without_partner(parse_objective(text)) == []
+
+
+@pytest.mark.parametrize("scale, told", [("none", r"lie in \[-?\d.*, 9\]"), ("columns", "lie in")])
+def test_bernoulli_says_what_range_the_inputs_have(scale, told):
+    x = np.where(np.arange(64).reshape(8, 8) == 7, 9.0, 0.5 * X[:8])
+    with pytest.raises(SentenceError, match=f"as they are encoded, {told}"):
+        Autoencoder(3, "bernoulli()", scale=scale, epochs=1, validation=0).fit(x)
+
+
+def test_a_name_in_place_of_rows_is_answered_with_how_to_read_it():
+    with pytest.raises(DataError, match=r"'rows.npy' is a name, no rows\n  read them first: load_data\('rows.npy'\).x"):
+        Autoencoder().fit("rows.npy")
 
 
 def test_numpy_numbers_are_numbers():
@@ -250,6 +305,17 @@ def test_a_code_of_which_all_units_died_says_so():
     assert len(made.dead_units_) == 32
     told = unit_problems(parse_objective("relu() + topk(4)"), 32, np.arange(32), np.arange(0))
     assert len(told) == 1 and "never vary); add transposed(), or ask for" in told[0] and told[0].endswith(same)
+
+
+def test_units_that_a_threshold_kills_are_told_without_opposite_remedies():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        Autoencoder(6, "jumprelu(100) + l0(1)", "mlp()", epochs=3, random_state=0).fit(X)
+    told = [str(one.message) for one in caught]
+    assert len(told) == 2 and all("lower the threshold of jumprelu()" in one for one in told)
+    assert not any("weight" in one or "learning_rate" in one for one in told)
+    priced = unit_problems(parse_objective("jumprelu() + l0(9)"), 6, np.arange(2), np.arange(0), [{"l0": 5.0}])
+    assert "lower the weight of l0()" in priced[0] and "threshold" not in priced[0]
 
 
 def test_a_code_without_dead_units_says_nothing():

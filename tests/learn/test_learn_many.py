@@ -10,7 +10,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from codelayer import Autoencoder
-from codelayer.errors import SentenceError
+from codelayer.errors import DataError, SentenceError
 from codelayer.learn import many
 from codelayer.learn.diverged import Diverged
 from codelayer.learn.many import fit_many, fit_noting
@@ -160,3 +160,9 @@ def test_each_fit_warns_of_its_own_units():
             coder(text).fit(X)
         assert sorted(sentences) == sorted(str(one.message) for one in caught)
     assert told[0] and not told[1]
+
+
+@pytest.mark.parametrize("given, kind", [(["squared()"], "str"), (Autoencoder(4), "Autoencoder"), ("squared()", "str")])
+def test_what_is_no_list_of_autoencoders_is_refused(given, kind):
+    with pytest.raises(DataError, match=rf"takes a list of Autoencoders, not {kind}\n  write fit_many\("):
+        fit_many(given, np.zeros((8, 3)))

@@ -48,12 +48,39 @@ def test_drawn_rows_come_in_the_kind_and_the_units_of_the_input():
 def test_drawn_rows_have_the_moments_of_the_data_once_it_is_learned():
     x = ROWS + 0.4 * ROWS.std(0) * RNG.normal(size=ROWS.shape)
     coder = fitted(x, net="mlp()", epochs=50, batch_size=50, learning_rate=0.1, validation=0)
-    drawn = (coder.sample(4000, random_state=0) - ROWS.mean(0)) / ROWS.std(0)
-    assert np.abs(drawn.mean(0)).max() < 0.2
-    np.testing.assert_allclose(np.cov(drawn, rowvar=False), np.corrcoef(ROWS, rowvar=False), atol=0.15)
+    clean, noise = np.corrcoef(ROWS, rowvar=False), 0.16 * np.eye(6)
+    for wanted, options in ((clean + noise, {}), (clean, {"noise": False})):
+        drawn = (coder.sample(4000, random_state=0, **options) - ROWS.mean(0)) / ROWS.std(0)
+        assert np.abs(drawn.mean(0)).max() < 0.2
+        np.testing.assert_allclose(np.cov(drawn, rowvar=False), wanted, atol=0.15)
 
 
-def test_a_seed_repeats_its_rows_and_more_rows_begin_with_the_fewer():
+def test_a_table_is_drawn_with_its_shares_and_deviations_where_means_and_modes_have_neither():
+    rng = np.random.default_rng(5)
+    kind = np.array(["a", "b", "c"], object)[rng.choice(3, 600, p=[0.5, 0.3, 0.2])]
+    price = np.where(rng.random(600) < 0.25, np.nan, rng.normal(50, 10, 600))
+    table = Table({"kind": kind, "price": price, "weight": rng.normal(-3, 2, 600)})
+    coder = fitted(table, epochs=10, batch_size=50, learning_rate=0.01)
+    drawn, plain = coder.sample(3000, random_state=0), coder.sample(3000, random_state=0, noise=False)
+    for name, share in (("a", 0.5), ("b", 0.3), ("c", 0.2)):
+        assert np.mean(drawn.column("kind") == name) == pytest.approx(share, abs=0.07)
+    assert np.isnan(drawn.column("price")).mean() == pytest.approx(0.25, abs=0.07)
+    for name in ("price", "weight"):  # the likelihood's deviation is 1, beside what the means vary by
+        found, known = drawn.column(name), table.column(name)
+        assert 0.9 < np.nanstd(found) / np.nanstd(known) < 1.5
+        assert np.nanmean(found) == pytest.approx(np.nanmean(known), abs=0.3 * np.nanstd(known))
+        assert np.nanstd(plain.column(name)) < 0.7 * np.nanstd(found)
+    assert np.mean(plain.column("kind") == "a") > 0.9
+
+
+def test_pictures_and_losses_that_are_no_likelihood_are_drawn_without_noise():
+    for x, text in ((GREY, "gaussian() + prior(1)"), (ROWS, "gaussian() + prior(1) + squared()")):
+        coder = fitted(x, text)
+        drawn = coder.sample(5, random_state=1), coder.sample(5, random_state=1, noise=False)
+        np.testing.assert_array_equal(*drawn)
+
+
+def test_a_seed_repeats_its_rows_and_another_draws_others():
     coder = fitted(ROWS)
     first = coder.sample(9, random_state=4)
     np.testing.assert_array_equal(first, coder.sample(9, random_state=4))

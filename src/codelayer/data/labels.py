@@ -7,6 +7,7 @@ Skips  deciding between classes and numbers: that is the study's.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,9 @@ def as_labels(given: Any, n: int) -> tuple[np.ndarray | None, list[str]]:
         values = values[:, 0]
     if values.ndim != 1 or len(values) != n:
         raise DataError(f"labels of shape {values.shape} do not fit {n} samples", "give one per sample, row for row")
+    endless = next((i for i, one in enumerate(values.tolist()) if isinstance(one, float) and math.isinf(one)), None)
+    if endless is not None:
+        raise DataError(f"the label of row {endless} is infinite", "give a finite number, or NaN where it is unknown")
     values = Table({"label": values}).column("label")
     if values.dtype.kind == "M":
         raise DataError("the labels are times", "give classes or numbers")

@@ -55,7 +55,7 @@ class Autoencoder(Sampling):
     net : str, default="auto"
         "mlp(512, 256)", "conv(32, 64)", ...; "auto" follows the recipe, else the sample's shape and a cost limit.
     epochs : int or "auto", default="auto"
-        Passes over the rows; "auto" makes about 3000 steps, within 20 to 200 epochs (4000 steps, within 5 to 75,
+        Passes over the rows; "auto" makes about 3000 steps, within 20 to 600 epochs (4000 steps, within 5 to 75,
         for objectives that compare views).
     batch_size : int or "auto", default="auto"
         Rows per step; "auto" is a thirty-second of the rows, within 32 to 256; 64 where views are compared.
@@ -198,7 +198,7 @@ class Autoencoder(Sampling):
             pass
         self.history_ = [*self.history_, {**position.history[0], "epoch": len(self.history_) + 1}]
         self.train_seconds_ += position.seconds
-        self._finish(rows, training, self._seed)
+        self._finish(rows, training, self._seed, ended=False)
         return self
 
     def _fit(
@@ -225,7 +225,7 @@ class Autoencoder(Sampling):
                 yield epoch
         except (GeneratorExit, Diverged) as end:
             loop.close()
-            self._finish(rows, training, seed)
+            self._finish(rows, training, seed, ended=False)
             keep_last_good(self, end, checkpoint)
             raise
         finally:
@@ -252,7 +252,7 @@ class Autoencoder(Sampling):
         for sentence in examine(training, self.model_):
             warnings.warn(sentence, stacklevel=4)
 
-    def _finish(self, rows: Any, training: Rows, seed: int) -> None:
+    def _finish(self, rows: Any, training: Rows, seed: int, ended: bool = True) -> None:
         self.model_.eval()
         self._keep_golden(rows)
         most = rows_at_once(self.schema_.features, 10_000)
@@ -282,10 +282,12 @@ class Autoencoder(Sampling):
             "collapsed_units": len(collapsed),
             "history": self.history_,
         }
-        problems = unit_problems(self.model_.objective, self.code_size, self.dead_units_, collapsed)
+        objective, idle = self.model_.objective, {*self.dead_units_, *collapsed}
+        problems = unit_problems(objective, self.code_size, self.dead_units_, collapsed, self.history_)
         if self.history_ and self.model_.net.decoder is not None:
-            few = slice(0, 256)
-            problems += astray(encoded[few].reshape(len(encoded[few]), -1), self._decode_block(codes[few]))
+            few = slice(None, None, -(-len(codes) // 256))
+            flat, told = encoded[few].reshape(len(codes[few]), -1), not ended or len(idle) == self.code_size
+            problems += astray(flat, self._decode_block(codes[few]), None if told else objective)
         for problem in problems:
             warnings.warn(problem, stacklevel=4)
 

@@ -148,6 +148,8 @@ class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _rows(self, X: Any, reset: bool, at_least: int = 1) -> Any:
         """X as an array, CSR or Table, checked against what was fitted."""
+        if isinstance(X, str | Path):
+            raise DataError(f"{str(X)!r} is a name, no rows", f"read them first: load_data({str(X)!r}).x")
         if hasattr(X, "detach"):
             X = X.detach().cpu().numpy()
         if isinstance(X, Mapping) and not sparse.issparse(X):  # a DOK matrix is a mapping

@@ -6,12 +6,13 @@ Source of the remedies: Gao et al. 2024, appendix A; Makhzani and Frey 2013, sec
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ..objective import Objective
 
+History = Sequence[Mapping[str, float]]
 COLLAPSED = 0.01  # nats a unit keeps about a row, below which it says nothing
 SAME = 1e-3  # of the least a penalty can charge: what is above that pulls at hardly any step
 
@@ -25,27 +26,39 @@ def dead_units(codes: np.ndarray) -> np.ndarray:
     return np.flatnonzero(spread <= 1e-6 * max(float(np.abs(codes).max(initial=0.0)), 1e-12))
 
 
-def unit_problems(objective: Objective, units: int, dead: np.ndarray, collapsed: np.ndarray) -> list[str]:
-    """A sentence for each way in which units say nothing: dead ones, and those that fell to the prior."""
+def unit_problems(
+    objective: Objective, units: int, dead: np.ndarray, collapsed: np.ndarray, history: History = ()
+) -> list[str]:
+    """A sentence for each way in which units say nothing: dead ones, and those that fell to the prior.
+
+    history  the terms of every epoch
+    """
     told = []
     if len(dead) and not set(dead) <= set(collapsed):
-        told.append(f"{len(dead)} of {units} units are dead (they never vary); {remedy(objective)}")
+        told.append(f"{len(dead)} of {units} units are dead (they never vary); {remedy(objective, history)}")
         if len(dead) == units:
-            told = [f"{told[0]}; or lower the learning_rate: now every row has the same code, which says nothing"]
+            slower = "" if _never_on(history) else "; or lower the learning_rate"
+            told = [f"{told[0]}{slower}: now every row has the same code, which says nothing"]
     if len(collapsed):
         share = f"{len(collapsed)} of {units} units have collapsed to the prior (below {COLLAPSED} nats)"
         told.append(f"{share}; {remedy(objective)}")
     return told
 
 
-def remedy(objective: Objective) -> str:
-    """What to try, by the objective's terms."""
+def _never_on(history: History) -> bool:
+    return bool(history) and history[0].get("l0") == 0
+
+
+def remedy(objective: Objective, history: History = ()) -> str:
+    """What to try, by the objective's terms and by what they were in every epoch."""
     names = {term.name for term in objective.terms}
     if "topk" in names or "batch_topk" in names:
         more = "ask for more units at a time (a larger k) or for fewer units (a smaller code_size)"
         return more if "transposed" in names else f"add transposed(), or {more}"
     if "gaussian" in names:
         return "choose a smaller code_size, or write prior() with a smaller weight, a warmup=0.2 or free_bits=0.1"
+    if "jumprelu" in names and ("l0" not in names or _never_on(history)):
+        return "lower the threshold of jumprelu()"
     if "l0" in names:
         return "lower the weight of l0(), or choose a smaller code_size"
     if "l1" in names:

@@ -21,16 +21,20 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import SentenceError
+from ..objective import Objective
 from .checkpoint import Position
 from .coder import Coder
 
 LAST_GOOD = "last_good.zip"
 REMEDY = "choose a smaller learning_rate or weight"
+KEPT = 0.02  # share of the variance, below which a code says nothing of use
 FAR = 10.0  # times the error of the mean row, which a code that learned nothing has
 
 
 class Diverged(SentenceError):
     """A term of the loss is no longer finite."""
+
+    gives_up = True  # a run folder may begin anew with other options
 
 
 def reads_every_step(device: torch.device) -> bool:
@@ -70,7 +74,9 @@ def keep_last_good(coder: Coder, end: BaseException, checkpoint: Path | None) ->
     if path is None or not isinstance(end, Diverged) or not np.isfinite(coder.encode_samples(coder.golden_rows_)).all():
         return
     coder.save(path)
-    raise Diverged(str(end).splitlines()[0], f"{REMEDY}; the last good code is kept in {path}") from None
+    raise Diverged(
+        str(end).splitlines()[0], f"{REMEDY} (with the same folder, too); the last good code is kept in {path}"
+    ) from None
 
 
 def is_finite(model: nn.Module) -> bool:
@@ -87,16 +93,22 @@ def finite_weights(model: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
-def astray(rows: np.ndarray, rebuilt: np.ndarray) -> list[str]:
-    """A sentence when a training that stayed finite went nowhere: rows are rebuilt far worse than by their mean.
+def astray(rows: np.ndarray, rebuilt: np.ndarray, objective: Objective | None = None) -> list[str]:
+    """A sentence when a training that stayed finite went nowhere: rows are rebuilt no better than by their mean.
 
     rows, rebuilt  (n, features), encoded
+    objective      whose penalties may weigh too much; None where only what is far worse than the mean is told
     """
     if len(rows) < 2 or not np.isfinite(rebuilt).all():  # what is not finite is told by Diverged
         return []
     error = float(np.square(rows - rebuilt.reshape(rows.shape), dtype=np.float64).mean())
     spread = float(np.square(rows - rows.mean(0)).mean())
     if error <= FAR * max(spread, 1e-12):
-        return []
+        if objective is None or error < (1 - KEPT) * spread or spread <= 1e-12:
+            return []
+        named = " and ".join(f"{term.name}()" for term in objective.penalties)
+        lighter = f", or a smaller weight of {named}" if named else ""
+        kept = f"it keeps {1 - error / spread:.2g} of the variance"
+        return [f"the code is no better than the mean row ({kept}): more epochs{lighter}"]
     times = error / spread if spread > 0 else math.inf
     return [f"rows are rebuilt with {times:.3g} times the error of their mean: the training went astray; {REMEDY}"]

@@ -78,6 +78,19 @@ def surplus(features: int, code_size: int, objective: Objective) -> str | None:
     )
 
 
+def without_partner(objective: Objective) -> list[str]:
+    """A warning for each term whose partner is missing, so that it does not do what it is for."""
+    told, kept = [], [f"{term.name}()" for term in objective.bottlenecks if term.name in KEEPING]
+    compares = any(getattr(t, "needs_views", False) or getattr(t, "needs_pairs", False) for t in objective.penalties)
+    if objective.compares_views and not compares:
+        told.append("views() stands without a term that compares views; add invariance(25), or write only what alters")
+    if objective.is_gaussian and not any(getattr(term, "needs_gaussian", False) for term in objective.penalties):
+        told.append("gaussian() stands without prior(): nothing keeps its noise, which shrinks to 0; add prior(1)")
+    if len(kept) > 1:
+        told.append(f"{' and '.join(kept)} both choose which units are kept; leave one out")
+    return told
+
+
 def examine(training: Rows, model: Model) -> list[str]:
     """All warnings for these rows and this model."""
     objective, plan = model.objective, model.plan
@@ -93,4 +106,4 @@ def examine(training: Rows, model: Model) -> list[str]:
         too_wide(first, plan.code_size, sparse, "transposed" in names),
         too_few_kept(plan.features, plan.code_size, kept),
     )
-    return [sentence for sentence in found if sentence]
+    return without_partner(objective) + [sentence for sentence in found if sentence]

@@ -33,6 +33,8 @@ def bundle_facts(path: str | Path) -> list[tuple[str, str]]:
     record = code.get("record", {})
     facts = [("kind", _kind(found, code))]
     facts += [(name, str(code[name])) for name in ("objective", "net") if name in code]
+    options = code.get("options", {})
+    facts += [(name, str(options[name])) for name in ("l1", "solver", "steps") if name in options]
     facts.append(("code size", str(code.get("code_size", code.get("units", "")))))
     if "schema" in code:
         facts += _schema_facts(Schema.from_json(code["schema"]))

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ..data.rows import rows_of
 from ..data.schema import Schema
+from ..errors import DataError
 from ..objective import Model, parse_objective, recipe_of
 from ..objective.trace import generator
 from .adam import Adam
@@ -82,6 +83,12 @@ def fit_many(coders: Sequence[Autoencoder], X: Any, y: Any = None, groups: Any =
 
 def fit_noting(coders: Sequence[Autoencoder], X: Any, y: Any = None, groups: Any = None) -> list[list[str]]:
     """`fit_many`, with the warnings of each fit by itself."""
+    wrong = next((one for one in coders if not isinstance(one, Autoencoder)), None) if _listed(coders) else coders
+    if wrong is not None:
+        raise DataError(
+            f"fit_many() takes a list of Autoencoders, not {type(wrong).__name__}",
+            'write fit_many([Autoencoder(16, "squared()")], X)',
+        )
     noted: list[list[str]] = [[] for _ in coders]
     alike: dict[Any, list[Member]] = {}
     shared: dict[Any, tuple[Schema, Rows, Rows | None]] = {}
@@ -107,6 +114,10 @@ def fit_noting(coders: Sequence[Autoencoder], X: Any, y: Any = None, groups: Any
                 with one.noting():
                     one.coder._finish(one.x, one.rows, one.seed)
     return noted
+
+
+def _listed(coders: object) -> bool:
+    return isinstance(coders, Sequence) and not isinstance(coders, str)
 
 
 def _member(

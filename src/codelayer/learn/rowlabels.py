@@ -8,6 +8,7 @@ Skips  y of a sentence without labels(), and groups of one without slowness().
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,6 +96,9 @@ def beside(objective: str, y: Any, groups: Any, rows: int, known: Target | None 
 def _row_groups(objective: str, groups: Any, rows: int) -> np.ndarray | None:
     if groups is None or not parse_objective(recipe_of(objective)[0]).needs("pairs"):
         return None
+    shape = np.shape(groups)
+    if len(shape) != 1:
+        raise DataError(f"groups of shape {shape} do not fit {rows} samples", "give one per sample, in one dimension")
     codes = group_codes(groups)
     if codes is None or codes.shape != (rows,):
         raise DataError(f"groups: {len(groups)} entries for {rows} samples", "give one per sample")
@@ -105,13 +109,21 @@ def _first(found: np.ndarray) -> RowLabels:
     here = _given(found)
     if found.dtype.kind != "f":
         classes = sorted({str(one) for one in found[here].tolist()})
+        _warn_unshared(len(classes), len(found))
         return RowLabels(_places(found, classes), Target("class", tuple(classes)))
     numbers = np.unique(found[here])
     if (numbers != np.round(numbers)).any() or len(numbers) > MOST_CLASSES:
         mean, scale = float(found[here].mean()), float(found[here].std())
         return RowLabels(((found - mean) / scale).astype(np.float32), Target("number", (), mean, scale))
     classes = [int(one) for one in numbers.tolist()]
+    _warn_unshared(len(classes), len(found))
     return RowLabels(_places(found, classes), Target("class", tuple(classes)))
+
+
+def _warn_unshared(classes: int, rows: int) -> None:
+    if classes == rows > 2:
+        told = f"labels() has {classes} classes for {rows} rows: every row has its own, and nothing is shared"
+        warnings.warn(f"{told}; give labels that rows have in common, or numbers", stacklevel=5)
 
 
 def _as_known(y: Any, rows: int, known: Target) -> RowLabels:

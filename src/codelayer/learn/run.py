@@ -15,6 +15,8 @@ Skips  the checkpoints themselves: they are bundles (`codelayer.bundle`) and bel
             bundle.write(out, ..., facts={"run": run.record})
             run.finish(remove_state=True)       # RUN is now a bundle and nothing else
 
+A run that an error with `gives_up` ended (it diverged) goes on with the same options, and begins anew with others.
+
 where `noted()` gives `bundle.read(out).facts.get("run")`, or None while out holds no bundle.json.
 """
 
@@ -117,7 +119,9 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, CodelayerError) and not self.resumed:
+        if getattr(error, "gives_up", False) and self.state.is_dir():
+            self._note(finished=False, remove=False, given_up=True)
+        elif isinstance(error, CodelayerError) and not self.resumed:
             self._undo()
         self.close()
 
@@ -145,13 +149,26 @@ class RunFolder:
         if found is None and noted is None:
             self._note(finished=False, remove=False)
             return
-        self._compare(found if found is not None else noted or {})
+        try:
+            self._compare(found if found is not None else noted or {})
+        except RunError:
+            if noted is not None or found is None or found.get("given_up") is not True:
+                raise
+            self._begin_anew()
+            return
         self.done = noted is not None or (found or {}).get("finished") is True
         if noted is not None or (found or {}).get("remove") is True:
             self._remove_state()
 
-    def _note(self, finished: bool, remove: bool) -> None:
-        noted = self.record | {"finished": finished, "remove": remove}
+    def _begin_anew(self) -> None:
+        """Of a run that was given up only what can be loaded by itself is kept beside the new one."""
+        for entry in self.state.iterdir():
+            if entry.name.startswith("training"):
+                entry.unlink()
+        self._note(finished=False, remove=False)
+
+    def _note(self, finished: bool, remove: bool, given_up: bool = False) -> None:
+        noted = self.record | {"finished": finished, "remove": remove, "given_up": given_up}
         write_atomic(self.state / "run.json", json.dumps(plain(noted), indent=1).encode())
 
     def _compare(self, found: Mapping[str, Any]) -> None:

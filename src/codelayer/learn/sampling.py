@@ -2,7 +2,7 @@
 
 Reads  a fitted model whose objective says gaussian().
 Gives  `Sampling`, a coder that can `sample`; `collapsed_units`.
-Skips  the noise of the likelihood: a drawn row is the decoder's mean for its code.
+Skips  what the noise of a likelihood is: each loss says it.
 """
 
 from __future__ import annotations
@@ -31,11 +31,15 @@ class Sampling(Coder):
     model_: Model
     history_: list[dict[str, float]]
 
-    def sample(self, n: int, random_state: Any = None) -> Any:
+    def sample(self, n: int, random_state: Any = None, noise: bool = True) -> Any:
         """n new rows, drawn from N(0, I) through the decoder, in the kind and units of the data that was fitted.
 
         n             rows to draw
         random_state  of the draws; None draws others each time
+        noise         draw each row from the loss's likelihood: under normal() numbers with the learned deviation, under
+                      columns() numbers with one deviation of their column and categories by their probabilities.
+                      False gives means and most probable categories, which vary less than the data; bernoulli() and
+                      losses that are no likelihood, such as squared(), always do
         errors        SentenceError when the objective holds no code near N(0, I); DataError for n below 1
         """
         check_is_fitted(self)
@@ -45,9 +49,18 @@ class Sampling(Coder):
             raise SentenceError(problem, 'fit with gaussian() + prior(1), the recipe "variational"')
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
             raise DataError(f"{n!r} rows cannot be drawn", "ask for a whole number, at least 1")
-        stream = generator(seed_of(random_state), "sample", 0)
-        codes = torch.randn(int(n), self.model_.plan.code_size, generator=stream).numpy()
-        return self.inverse_transform(codes)
+        seed = seed_of(random_state)
+        codes = torch.randn(int(n), self.model_.plan.code_size, generator=generator(seed, "sample", 0)).numpy()
+        if not noise or not hasattr(objective.loss, "drawn"):
+            return self.inverse_transform(codes)
+        starts = range(0, len(codes), ROWS_AT_ONCE)
+        means = [torch.from_numpy(self.decode_samples(codes[i : i + ROWS_AT_ONCE])).flatten(1) for i in starts]
+        module = self.model_.module_of(objective.loss.name)
+        drawn = [
+            objective.loss.drawn(part, self.model_.plan, module, generator(seed, "noise", i))
+            for i, part in enumerate(means)
+        ]
+        return self.schema_.inverse(torch.cat(drawn).numpy().reshape(-1, *self.schema_.shape))
 
     def _collapsed(self, x: Tensor) -> np.ndarray:
         # before the first step every unit is near the prior

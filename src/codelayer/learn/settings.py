@@ -24,6 +24,7 @@ BLOCK_ROWS = 4096  # rows that are coded at once
 RATE, RATE_OF_WIDE, WIDE = 0.003, 0.001, 512
 STEPS = 3000
 VIEW_STEPS = 4000
+FEWEST, MOST = 20, 600  # passes: with 600 the steps are made from some 160 rows on
 
 
 def check_options(options: Mapping[str, Any]) -> None:
@@ -54,10 +55,9 @@ def check_options(options: Mapping[str, Any]) -> None:
         torch.empty(0, device=torch.device("cpu" if options["device"] == "auto" else options["device"]))
     except (RuntimeError, AssertionError, TypeError):
         raise SentenceError(f"device={options['device']!r} is not there", "use 'auto' or 'cpu'") from None
-    if options["batch_size"] == 1 and parse_objective(recipe_of(options["objective"])[0]).compares_views:
-        raise SentenceError("batch_size=1 leaves views() nothing to compare", "choose 2 or more, usually 64")
-    if options["batch_size"] == 1 and parse_objective(recipe_of(options["objective"])[0]).needs("pairs"):
-        raise SentenceError("batch_size=1 leaves slowness() nothing to compare", "choose 2 or more, usually 64")
+    alone = parse_objective(recipe_of(options["objective"])[0]).reads_others if options["batch_size"] == 1 else []
+    if alone:
+        raise SentenceError(f"batch_size=1 leaves {alone[0]}() nothing to compare with", "at least 2, usually 64")
 
 
 def _is_number(value: Any) -> bool:
@@ -76,7 +76,7 @@ def resolved(options: Mapping[str, Any], rows: int, widest: int = 0) -> dict[str
     batch = min(int(batch), rows)
     epochs = options["epochs"]
     if epochs == "auto":
-        steps, fewest, most = (VIEW_STEPS, 5, 75) if views else (STEPS, 20, 200)
+        steps, fewest, most = (VIEW_STEPS, 5, 75) if views else (STEPS, FEWEST, MOST)
         epochs = int(np.clip(round(steps * batch / rows), fewest, most))
     pace = options["learning_rate"]
     if pace == "auto":

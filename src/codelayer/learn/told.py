@@ -30,7 +30,7 @@ def learned_lines(coder: Autoencoder, x: Any, out: str, epochs_seen: int) -> lis
     rows = (held if len(held) else np.arange(n))[:VARIANCE_ROWS]
     kept = coder.score(take(x, rows))
     dead = int(record["dead_units"])
-    advice = f"; {remedy(coder.model_.objective)}" if dead else ""
+    advice = f"; {remedy(coder.model_.objective, coder.history_)}" if dead else ""
     if dead == coder.code_size:
         advice = f": every row has the same code, which says nothing{advice}"
     stopped = epochs < int(record["epochs"])

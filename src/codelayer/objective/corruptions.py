@@ -50,7 +50,8 @@ class Mask:
     emphasis: float = 1.0
 
     def __post_init__(self) -> None:
-        check_share("mask", "share", self.share)
+        if not 0 < self.share <= 1:
+            raise SentenceError(f"mask(share={self.share}) is not possible", "share lies in (0, 1), for example 0.3")
         if self.share == 1:
             raise SentenceError("mask(1) hides every entry, so that nothing is left to learn from", "use mask(0.3)")
         check_positive("mask", "emphasis", self.emphasis)
@@ -152,6 +153,7 @@ class Swap:
 
     share: float = 0.15
     emphasis: float = 1.0
+    reads_others = True
 
     def __post_init__(self) -> None:
         check_share("swap", "share", self.share)

@@ -2,7 +2,8 @@
 
 Reads  a Trace: x, rebuilt and charge, each (batch, features).
 Gives  one number per sample, summed over features, shape (batch,); `read` turns the decoder's output into a
-       reconstruction, `link` is its inverse (where the decoder's bias starts).
+       reconstruction, `link` is its inverse (where the decoder's bias starts); a loss that is a likelihood of what it
+       charges says in `drawn` how a row is drawn around its reconstruction.
 Skips  the mean over the batch: objective.py takes it, once.
 """
 
@@ -95,8 +96,9 @@ class Bernoulli:
     def check(self, plan: Plan) -> None:
         """Refuse inputs outside [0, 1]."""
         if not plan.unit_range:
+            low, high = float(plan.low.min()), float(plan.high.max())
             raise SentenceError(
-                "bernoulli() needs inputs in [0, 1], but these columns are standardised",
+                f"bernoulli() needs inputs in [0, 1], but these, as they are encoded, lie in [{low:.3g}, {high:.3g}]",
                 "use squared(), or bring the data to [0, 1] with scale='block'",
             )
 
@@ -134,6 +136,11 @@ class Normal:
         log_scale = trace.module.log_scale() if isinstance(trace.module, NoiseScale) else error.new_zeros(1)
         nats = error * (-2 * log_scale).exp() / 2 + log_scale + math.log(2 * math.pi) / 2
         return _charged(trace, nats)
+
+    def drawn(self, rebuilt: Tensor, plan: Plan, module: torch.nn.Module | None, stream: torch.Generator) -> Tensor:
+        """Rows (n, features) drawn around their reconstructions: noise of the learned scale."""
+        scale = module.log_scale().detach().cpu().exp() if isinstance(module, NoiseScale) else 1.0
+        return rebuilt + scale * torch.randn(rebuilt.shape, generator=stream)
 
     def read(self, output: Tensor, plan: Plan) -> Tensor:
         """The reconstruction is the mean, the decoder's output."""
@@ -191,6 +198,20 @@ class Columns:
     def module(self, plan: Plan) -> torch.nn.Module:
         """The table's layout: no weights, only where each block lies."""
         return _Layout(runs(plan))
+
+    def drawn(self, rebuilt: Tensor, plan: Plan, module: torch.nn.Module | None, stream: torch.Generator) -> Tensor:
+        """Rows (n, features) drawn around their reconstructions: numbers of variance 1, one category, 0 or 1."""
+        pieces = []
+        for kind, start, stop in runs(plan):
+            piece = rebuilt[:, start:stop]
+            if kind == "category":
+                chosen = torch.multinomial(piece, 1, generator=stream)[:, 0]
+                pieces.append(F.one_hot(chosen, stop - start).to(piece))
+            elif kind == "indicator":
+                pieces.append(torch.bernoulli(piece, generator=stream))
+            else:
+                pieces.append(piece + torch.randn(piece.shape, generator=stream))
+        return torch.cat(pieces, dim=1)
 
     def read(self, output: Tensor, plan: Plan) -> Tensor:
         """Numbers as they are, categories and indicators as probabilities."""

@@ -95,6 +95,13 @@ class Objective:
         inside = self.views.terms if self.views is not None else ()
         return any(getattr(term, f"needs_{what}", False) for term in (*self.terms, *inside))
 
+    @property
+    def reads_others(self) -> list[str]:
+        """The terms that compare a row with the others of its batch, so that one row alone is too few."""
+        pairs = [term.name for term in self.terms if term.slot == "view" or getattr(term, "needs_pairs", False)]
+        inside = self.views.terms if self.views is not None else ()
+        return pairs + [term.name for term in (*self.terms, *inside) if getattr(term, "reads_others", False)]
+
     def limits(self) -> tuple[float, float]:
         """The range of the code's values."""
         low, high = float("-inf"), float("inf")

@@ -57,6 +57,7 @@ class L0:
 
     weight: float = 0.01
     over = "sample"
+    when_zero = "no unit was ever on; lower the threshold of jumprelu()"
 
     def __post_init__(self) -> None:
         check_positive("l0", "weight", self.weight)

@@ -109,6 +109,7 @@ class TotalCorrelation:
 
     weight: float = 5.0
     over = "batch"
+    reads_others = True
     needs_gaussian = True
 
     def __post_init__(self) -> None:
