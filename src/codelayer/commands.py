@@ -123,8 +123,8 @@ def learn(
 
     data: what study reads; labels are looked at by labels() alone
     out: folder of the run; when it is finished, the folder is the bundle
-    objective: a recipe (undercomplete, deep, sparse, k_sparse, denoising, contractive, variational, psd; for pictures
-        invariant, invariant_mild) or a sentence such as "mask(0.3) + relu() + l1(0.001)"
+    objective: a recipe (undercomplete, deep, sparse, k_sparse, denoising, contractive, variational, psd, psc, scarf;
+        for pictures invariant, invariant_mild) or a sentence such as "mask(0.3) + relu() + l1(0.001)"
     net: the layers, such as "mlp(512, 256)" or "conv(32, 64)"; "auto" follows the recipe and the data
     code_size: numbers per row of the code
     epochs: passes over the rows, or "auto": about 3000 steps, within 20 to 600 passes

@@ -82,7 +82,7 @@ def test_numbers_are_predicted_and_an_unreadable_row_stays_empty(regressor, tmp_
     lines = out.read_text(encoding="utf-8").splitlines()
     assert lines[0] == '"key","number"' and lines[2] == "1,"
     np.testing.assert_allclose([float(lines[1].split(",")[1]), float(lines[3].split(",")[1])], [2.5, -2], atol=0.1)
-    assert (tmp_path / "skipped.csv").read_text(encoding="utf-8").startswith("key,reason\n1,3 cells")
+    assert (tmp_path / "skipped.csv").read_text(encoding="utf-8").startswith("key,reason,output\n1,3 cells")
 
 
 def test_whole_classes_are_printed_as_whole_numbers(tmp_path):

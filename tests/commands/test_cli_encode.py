@@ -106,7 +106,13 @@ def test_an_unreadable_picture_is_nan_and_listed_until_it_is_mended(pictures, tm
     assert keys is not None and len(codes) == 12
     assert keys[np.isnan(codes).any(axis=1)].tolist() == ["cat/04.png"]
     listed = (out.parent / "skipped.csv").read_text(encoding="utf-8").splitlines()
-    assert listed[0] == "key,reason" and listed[1].startswith("cat/04.png,") and len(listed) == 2
+    assert listed[0] == "key,reason,output" and listed[1].startswith("cat/04.png,") and len(listed) == 2
+    encoded(run, pictures / "dog", out.parent / "other.npy")  # a good output leaves the list of another alone
+    assert (out.parent / "skipped.csv").read_text(encoding="utf-8").splitlines() == listed
+    encoded(run, pictures, out.parent / "other.npy")
+    assert len((out.parent / "skipped.csv").read_text(encoding="utf-8").splitlines()) == 3
+    encoded(run, pictures / "dog", out.parent / "other.npy")
+    assert (out.parent / "skipped.csv").read_text(encoding="utf-8").splitlines() == listed
     encoded(run, pictures / "dog", out)
     assert not (out.parent / "skipped.csv").exists()
     (out.parent / "skipped.csv").write_text("mine\n", encoding="utf-8")

@@ -288,19 +288,25 @@ def code_table(keys: Iterable[Any], columns: Mapping[str, Any], text: bool) -> p
 
 
 def write_skipped(out: str | Path, skipped: Iterable[tuple[Any, str]]) -> Path | None:
-    """skipped.csv beside the output: key and reason of every row that could not be read; its path, or None if none.
+    """skipped.csv beside the output: key, reason and output of every row that could not be read; its path, or None.
 
-    One that an earlier command left there is removed when nothing was skipped.
+    The lines that an earlier command left there for this output are replaced, those of other outputs stay.
     """
-    path, head = Path(out).parent / "skipped.csv", ["key", "reason"]
-    skipped = list(skipped)
-    if not skipped:
-        if path.is_file() and path.open(encoding="utf-8", errors="replace").readline().strip() == ",".join(head):
-            path.unlink()
-        return None
-    with path.open("w", encoding="utf-8", newline="") as handle:
-        csv.writer(handle, lineterminator="\n").writerows([head, *skipped])
-    return path
+    path, name, head = Path(out).parent / "skipped.csv", Path(out).name, ["key", "reason", "output"]
+    lines = [[key, reason, name] for key, reason in skipped]
+    earlier: list[list[str]] = []
+    if path.is_file():
+        with path.open(encoding="utf-8", errors="replace", newline="") as handle:
+            earlier = list(csv.reader(handle))
+        if earlier[:1] != [head] and not lines:
+            return None  # somebody else's file
+    others = [line for line in earlier[1:] if line[-1:] != [name]] if earlier[:1] == [head] else []
+    if lines or others:
+        with path.open("w", encoding="utf-8", newline="") as handle:
+            csv.writer(handle, lineterminator="\n").writerows([head, *others, *lines])
+    else:
+        path.unlink(missing_ok=True)
+    return path if lines else None
 
 
 def _write_header(handle: Any, shape: tuple[int, ...], dtype: np.dtype) -> None:

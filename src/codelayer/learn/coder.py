@@ -167,9 +167,16 @@ class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             if len(X) < at_least:
                 raise DataError(f"{len(X)} row is too little to learn from", f"bring at least {at_least}")
         else:
-            rows = validate_data(
-                self, X, reset=reset, accept_sparse="csr", dtype=[np.float64, np.float32], ensure_min_samples=at_least
-            )
+            try:
+                kinds = [np.float64, np.float32]
+                rows = validate_data(
+                    self, X, reset=reset, accept_sparse="csr", dtype=kinds, ensure_min_samples=at_least
+                )
+            except ValueError as error:
+                place = _not_finite(X) if "NaN" in str(error) or "infinity" in str(error) else None
+                if place is None:
+                    raise
+                raise DataError(place, "fill it or leave the row out; a table may have empty cells") from None
         if not reset:
             rows = self._as_fitted(rows)
             self.schema_.check(rows)
@@ -235,3 +242,22 @@ def fingerprint(rows: Any, schema: Schema, beside: bytes = b"") -> str:
 
 def _dense(codes: Any) -> np.ndarray:
     return codes.toarray() if sparse.issparse(codes) else codes
+
+
+def _not_finite(X: Any) -> str | None:
+    """Where an array or sparse matrix first holds NaN or an infinity, in words; None where it cannot be told."""
+    try:
+        rows = sparse.coo_array(X) if sparse.issparse(X) else np.asarray(X, np.float64)
+    except (TypeError, ValueError):
+        return None
+    if isinstance(rows, np.ndarray):
+        places, values = np.argwhere(~np.isfinite(rows)), rows[~np.isfinite(rows)]
+    else:
+        bad = ~np.isfinite(rows.data)
+        order = np.lexsort((rows.col[bad], rows.row[bad]))
+        places = np.stack([rows.row[bad], rows.col[bad]], axis=1)[order]
+        values = rows.data[bad][order]
+    if not len(places) or places.shape[1] != 2:
+        return None
+    what = "NaN" if np.isnan(values[0]) else "infinity (inf)"
+    return f"the array holds {what}, first in row {places[0, 0]}, column {places[0, 1]}"

@@ -114,6 +114,11 @@ class Coding:
             except (pyarrow.ArrowException, OSError):
                 return  # the stream says what is wrong with it
         known = {column.name for column in self.coder.schema_.columns}
+        if names and known.isdisjoint(name.strip() for name in names):
+            raise DataError(
+                f"{path.name} is not what was learned from: none of its columns was there in training",
+                f"missing: {', '.join(column.name for column in self.coder.schema_.columns)}",
+            )
         known |= set(self.set_aside)
         self._new = [name for name in dict.fromkeys(names) if name.strip() not in known]
 

@@ -295,6 +295,10 @@ def parse_objective(text: str) -> Objective:
                 f"no objective or term is called {name!r}{did_you_mean(name, known)}",
                 f"recipes: {', '.join(RECIPES)}; terms: {', '.join(names(*SLOTS))}",
             ) from None
+        for recipe in RECIPES if isinstance(text, str) else ():
+            if f"no term is called {recipe!r}" in str(error):
+                problem = f"{recipe!r} is a recipe, no term"
+                raise SentenceError(problem, f"it stands for {RECIPES[recipe][0]}") from None
         raise error
     seen: set[str] = set()
     for one in parts:
