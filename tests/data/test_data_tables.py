@@ -6,12 +6,13 @@ import datetime as dt
 from decimal import Decimal
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codelayer.data import Schema, Table
+from codelayer.data import Schema, Table, load_data
 from codelayer.data.tables import is_frame, unique_names
 from codelayer.errors import DataError
 
@@ -184,3 +185,9 @@ def test_take_drop_and_arrow_keep_kinds_and_order():
     assert table.drop(["a"]).names == ["b"]
     assert len(table.drop(["a", "b"])) == 3
     assert table.to_arrow().column("b").null_count == 1
+
+
+def test_the_nameless_index_that_pandas_stores_is_no_column(tmp_path):
+    frame = pd.DataFrame({"a": range(20), "b": np.arange(20) % 3}).sample(frac=1, random_state=0)
+    frame.to_parquet(tmp_path / "shuffled.parquet")
+    assert load_data(tmp_path / "shuffled.parquet").x.names == ["a", "b"]

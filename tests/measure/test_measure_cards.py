@@ -88,6 +88,8 @@ def test_tables_have_as_many_cells_as_columns():
 
 
 def test_wrong_input_is_refused():
+    with pytest.raises(DataError, match="task='foo' is not known"):
+        card(X, Y, task="foo")
     with pytest.raises(DataError, match="no metric is called 'nope'"):
         card(X, only=("nope",))
     with pytest.raises(DataError, match="NaN or infinite values in 1 rows, first in row 2"):
@@ -109,6 +111,8 @@ WIDE = np.repeat(X, 2, axis=1)
         ({"layers": [X]}, "", "layers is a list"),
         ({"seeds": [X, X[:4]]}, "", "the code of seed 1 has 4"),
         ({"seeds": 5}, "udr", "seeds is a int"),
+        ({"encode": lambda x: encode(x) + 9, "x": X}, "local_smoothness", "encode makes other codes"),
+        ({"factors": np.zeros((150, 2))}, "mig", "every factor has one value"),
         ({"x": np.where(X > 7, np.nan, X)}, "trustworthiness", "x has NaN or infinite values"),
     ],
 )
@@ -169,6 +173,18 @@ def test_units_are_opened_with_their_top_samples_and_decoded_edits():
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     page = save_card(found, tmp := Path(tempfile.mkdtemp()), "squares").read_text(encoding="utf-8")
     assert "Unit by unit" in page and "unit 0: row moves, 0 others" in page and (tmp / "card.json").exists()
+
+
+def test_a_factor_with_one_value_is_left_out_by_its_name():
+    found = card(X, factors={"still": np.zeros(150), "kind": Y, "odd": Y % 2}, only=("mig",))
+    assert found["factors"] == ["kind", "odd"] and "factors with one value are left out: still" in found["notes"]
+    assert [row["name"] for row in found["metrics"]] == ["mig"]
+
+
+@pytest.mark.parametrize("scale", [1e200, 1e-200])
+def test_a_probe_reads_codes_of_any_scale(scale):
+    plain, scaled = (card(z, Y, only=("linear_score",))["metrics"][0]["value"] for z in (X, X * scale))
+    assert scaled == pytest.approx(plain, abs=0.01)
 
 
 def test_metrics_that_take_minutes_are_measured_only_by_name():

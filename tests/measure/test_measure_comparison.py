@@ -118,7 +118,14 @@ def test_a_saved_card_comes_back_with_what_the_tests_need(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content, told", [("{", "is no card"), ("[]", "is no card"), ('{"metrics": [], "format": 99}', "format 99")]
+    "content, told",
+    [
+        ('{"format": 2, "metrics": [{"name": 1}]}', "is no card"),
+        ('{"format": 2, "metrics": [], "n": "many"}', "is no card"),
+        ("{", "is no card"),
+        ("[]", "is no card"),
+        ('{"metrics": [], "format": 99}', "format 99"),
+    ],
 )
 def test_what_is_no_card_is_refused(tmp_path, content, told):
     (tmp_path / "card.json").write_text(content, encoding="utf-8")

@@ -12,6 +12,7 @@ import csv
 import gzip
 import io
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,8 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from ..errors import DataError
+
+NAMELESS = re.compile(r"__index_level_\d+__")
 
 _BOMB_BYTES, _BOMB_RATIO = 2**30, 400
 
@@ -138,7 +141,8 @@ class Lines:
 
 
 def parquet_batches(path: Path, rows: int) -> Iterator[pa.Table]:
-    """Tables of at most `rows` rows.
+    """Tables of at most `rows` rows, without the nameless index that pandas stores: the order rows once had may tell
+    their label.
 
     errors  DataError: no parquet, truncated, or no rows
     """
@@ -146,7 +150,8 @@ def parquet_batches(path: Path, rows: int) -> Iterator[pa.Table]:
         with pyarrow.parquet.ParquetFile(path) as file:
             if not file.metadata.num_rows or not file.metadata.num_columns:
                 raise DataError(f"{path.name} has no rows", "give at least one row")
-            for batch in file.iter_batches(batch_size=rows):
+            kept = [name for name in file.schema_arrow.names if not NAMELESS.fullmatch(name)]
+            for batch in file.iter_batches(batch_size=rows, columns=kept):
                 yield pa.Table.from_batches([batch])
     except (pa.ArrowException, OSError) as fault:
         remedy = "it may be truncated: write the file again"

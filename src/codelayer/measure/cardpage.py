@@ -63,7 +63,9 @@ def read_card(path: str | Path) -> Card:
         if not isinstance(found, dict) or not isinstance(found["metrics"], list):
             raise ValueError
         known = found["format"]
-    except (ValueError, KeyError, UnicodeDecodeError):
+        if known == FORMAT:
+            _check(found)
+    except (ValueError, KeyError, TypeError, UnicodeDecodeError):
         raise DataError(f"{path} is no card", "give a folder that `codelayer measure` wrote") from None
     if known != FORMAT:
         raise DataError(f"{path} is a card of format {known}, this version reads {FORMAT}", "measure the codes again")
@@ -72,6 +74,19 @@ def read_card(path: str | Path) -> Card:
     card.points = {key.removeprefix(POINTS): one for key, one in kept.items() if key.startswith(POINTS)}
     card.replicates = {key.removeprefix(REPLICATES): one for key, one in kept.items() if key.startswith(REPLICATES)}
     return card
+
+
+def _check(found: dict[str, Any]) -> None:
+    """ValueError, KeyError or TypeError where a card lacks what the page or a comparison reads."""
+    for name, kind in (("n", int), ("units", int), ("seed", int), ("rows", dict), ("notes", list), ("seconds", float)):
+        if not isinstance(found[name], kind | int if kind is float else kind):
+            raise ValueError(name)
+    for row in found["metrics"]:
+        texts, numbers = (row["name"], row["metric"], row["property"], row["question"]), (row["value"],)
+        if not all(isinstance(one, str) for one in texts) or not all(isinstance(one, int | float) for one in numbers):
+            raise ValueError(row["name"])
+        if not {"low", "high", "chance", "raw", "pca", "worst", "best", "n", "more"} <= set(row):
+            raise ValueError(row["name"])
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:

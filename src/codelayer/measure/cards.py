@@ -86,6 +86,8 @@ def card(
     names = chosen(only)
     slow = [name for name in names if METRICS[name].by_name and name not in only]
     names = [name for name in names if name not in slow]
+    if task not in (None, "class", "number"):
+        raise DataError(f"task={task!r} is not known", "it is 'class' or 'number'")
     found = given(codes, task, others)
     variants = {"code": found, **rivals(found)}
     jobs, skipped = _jobs(names, found)

@@ -19,6 +19,7 @@ from .draws import labelled, scored_classes, task_of
 from .record import one_thread
 
 FEW = 3
+ALIKE = 0.01  # of the largest code: what rounding or another batch may change
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,14 @@ def _add(found: Given, name: str, value: Any) -> None:
         found.arrays[name] = _rows(name, _column(name, value), rows)
     elif name == "factors":
         table, names = factor_table(value)
-        found.arrays[name] = _rows(name, table, rows)
-        found.factors[:] = names
+        varies = [len(np.unique(column[np.isfinite(column)])) > 1 for column in _rows(name, table, rows).T]
+        alike = [one for one, kept in zip(names, varies, strict=True) if not kept]
+        if alike:
+            found.notes.append(f"factors with one value are left out: {', '.join(alike)}")
+        if not any(varies):
+            raise DataError("every factor has one value", "give factors that vary")
+        found.arrays[name] = table[:, varies]
+        found.factors[:] = [one for one, kept in zip(names, varies, strict=True) if kept]
     elif name in CALLABLES:
         if not callable(value):
             raise DataError(f"{name} is a {type(value).__name__}, not callable", "give a function of arrays")
@@ -136,6 +143,9 @@ def _check_widths(found: Given) -> None:
             if made.shape != (2, wanted):
                 told = f"{name} made {made.shape[1]} columns of {len(made)} rows from 2 rows, {target} has {wanted}"
                 raise DataError(told, f"give the {name}r of these codes")
+            size = float(np.abs(arrays["codes"]).max()) or 1.0
+            if name == "encode" and np.abs(made / size - arrays["codes"][:2] / size).max() > ALIKE:
+                raise DataError("encode makes other codes of the first rows of x", "give the encoder of these codes")
         except Exception as error:  # whatever a caller's function may raise is no reason to lose the card
             why = str(error) if isinstance(error, DataError) else f"{name} failed: {type(error).__name__}: {error}"
             del arrays[name]

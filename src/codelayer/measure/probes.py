@@ -180,7 +180,8 @@ def linear_probe(train_codes: np.ndarray, task: str = "class") -> LinearProbe:
     """An unfitted linear probe whose center and one common scale come from the unlabelled train codes (n, units)."""
     train_codes = np.asarray(train_codes)
     center = train_codes.mean(0, dtype=np.float64)
-    spread = float(np.sqrt(train_codes.var(0, dtype=np.float64).mean()))
+    size = float(np.abs(train_codes).max(initial=0.0)) or 1.0  # squares of very large or small codes would be lost
+    spread = size * float(np.sqrt((train_codes / size).var(0, dtype=np.float64).mean()))
     kind = train_codes.dtype if train_codes.dtype.kind == "f" else np.float64
     return LinearProbe(center.astype(kind), spread if spread > 0 else 1.0, task)
 
