@@ -80,7 +80,7 @@ def main() -> None:
         some = [name for name in names if not given.only or name in given.only]
         rows += coverage(some, make.__name__, make, given.repeats)
     if not given.only:
-        question = "Do 95 % intervals of neighbourhoods, dimension and factors cover the mean over data sets of one law?"
+        question = "Do 95 % intervals of neighbours, dimension and factors cover the mean over data sets?"
         write("interval_coverage_manifold", question, rows, n=ROWS)
 
 

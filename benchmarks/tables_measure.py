@@ -40,14 +40,14 @@ def walks() -> str:
     return "\n\n".join(
         [
             "## A walk along the manifold",
-            f"Codes of {result['units']} units, learned without labels from films in which a digit moves by a pixel, or a "
-            f"tone glides by 0.4 semitones, from frame to frame. Then {result['paths']} walks of {result['steps']} steps "
-            "with digits and tones of no film; from one step to the next nearly nothing overlaps. In order: Spearman's "
+            f"Codes of {result['units']} units, learned without labels from films in which a digit moves by a pixel, "
+            f"or a tone glides by 0.4 semitones, from frame to frame. Then {result['paths']} walks of {result['steps']}"
+            " steps with digits and tones of no film; of one step little overlaps the next. In order: Spearman's "
             "correlation of the order found with the true one; the share of walks in perfect order; growth: Spearman's "
-            "correlation of distance with the steps between; straightness: distance of the ends over the length of the "
-            "path; a step's and the ends' distance as a share of the median of random pairs. Means and 95 % intervals of "
-            f"{result['seeds']} seeds. The autoencoder is `{result['plain']}`, the slow code `{result['slow']}`, both on "
-            f"`{result['net']}`, {result['epochs']} passes.",
+            "correlation of distance with the steps between; straightness: distance of the ends over the length of "
+            "the path; a step's and the ends' distance as a share of the median of random pairs. Means and 95 % "
+            f"intervals of {result['seeds']} seeds. The autoencoder is `{result['plain']}`, the slow code "
+            f"`{result['slow']}`, both on `{result['net']}`, {result['epochs']} passes.",
             table(heads, rows),
             about(result),
         ]
@@ -68,8 +68,9 @@ def interval_coverage_manifold() -> str:
     return "\n\n".join(
         [
             "## Intervals of neighbourhoods, dimension and factors",
-            f"The share of {result['rows'][0]['repeats']} data sets of {result['n']} rows of one law whose 95 % interval "
-            "holds the mean over all of them; 0.90 to 0.98 is asked for. Laws: `benchmarks/interval_coverage_manifold.py`.",
+            f"The share of {result['rows'][0]['repeats']} data sets of {result['n']} rows of one law whose 95 % "
+            "interval holds the mean over all of them; 0.90 to 0.98 is asked for. The laws are in "
+            "`benchmarks/interval_coverage_manifold.py`.",
             table(heads, rows),
             about(result),
         ]

@@ -87,7 +87,7 @@ class Digits:
 
 
 class Tones:
-    """Log-spectra of tones of three harmonics; films glide by 0.4 semitones a frame, a walk rises by four or five a step.
+    """Log-spectra of tones of three harmonics; films glide by 0.4 semitones a frame, a walk by four or five a step.
 
     Every film and every walk has strengths of its harmonics of its own. 512 samples at 8 kHz, Hann window, 256 bins.
     """

@@ -115,7 +115,8 @@ def written(found: dict[str, Any], maps: dict[str, Any], seeds: int) -> None:
         for name, some in codes.items()
     ]
     facts = {"steps": STEPS, "paths": PATHS, "seeds": seeds, "units": UNITS, "net": NET, "epochs": EPOCHS}
-    write("walks", "Does a code put the steps of a translation in order?", rows, **facts, plain=PLAIN, slow=SLOW, maps=maps)
+    question = "Does a code put the steps of a translation in order?"
+    write("walks", question, rows, **facts, plain=PLAIN, slow=SLOW, maps=maps)
 
 
 def span(values: list[Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .canvas import BLUE, GREEN, GREY, INK, ORANGE, Panel, Picture
+from .canvas import BLUE, GREEN, INK, ORANGE, Panel, Picture
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))

@@ -11,7 +11,6 @@ import numpy as np
 
 from ..errors import DataError
 from .information import (
-    Places,
     entropies,
     equal_mass,
     equal_width,
