@@ -15,11 +15,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from drawing import canvas, compared, rebuilding, sparse, useful, variational, working_units  # noqa: E402
+from drawing import canvas, compared, rebuilding, sparse, useful, variational, walked, working_units  # noqa: E402
 
 PICTURES: dict[str, Callable[[], canvas.Picture]] = {
     one.__name__: one
-    for module in (rebuilding, sparse, variational, compared, working_units, useful)
+    for module in (rebuilding, sparse, variational, compared, working_units, useful, walked)
     for one in module.DRAWN
 }  # fmt: skip
 

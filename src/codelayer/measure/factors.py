@@ -11,7 +11,6 @@ import numpy as np
 
 from ..errors import DataError
 from .information import (
-    Places,
     entropies,
     equal_mass,
     equal_width,
@@ -108,16 +107,18 @@ def modularity(codes: np.ndarray, factors: np.ndarray, bins: int = 20, draws: in
         raise DataError("modularity needs at least two factors, there is one", "give more factors")
     luck = information_by_luck(units, places, draws, seed)
 
-    def scores(u: Places, f: Places, times: float) -> np.ndarray:
-        # 2 n I of unrelated columns follows chi-square with (bins - 1) (values - 1) degrees of freedom
-        spread = np.sqrt(2.0 * np.outer(u.sizes - 1, f.sizes - 1)) / (2 * len(u.place))
-        found = mutual_information(u, f) - times * luck
-        return modularity_of(np.where(found > 4 * spread + 1e-9, found, 0.0))
+    # 2 n I of unrelated columns follows chi-square with (bins - 1) (values - 1) degrees of freedom
+    spread = np.sqrt(2.0 * np.outer(units.sizes - 1, places.sizes - 1)) / (2 * len(codes))
+    found = mutual_information(units, places) - luck
+    told = found > 4 * spread + 1e-9
 
-    each = scores(units, places, 1)
-    values, half = half_values(
-        lambda rows: float(scores(units.take(rows), places.take(rows), 2).mean()), len(codes), seed
-    )
+    def halved(rows: np.ndarray) -> float:
+        # what counts as told is settled by all rows: a half would lose the weak units, which no other data set does
+        again = mutual_information(units.take(rows), places.take(rows)) - 2 * luck
+        return float(modularity_of(np.where(told, np.maximum(again, 0), 0.0)).mean())
+
+    each = modularity_of(np.where(told, found, 0.0))
+    values, half = half_values(halved, len(codes), seed)
     value = float(each.mean())
     more = {"units": each.tolist()}
     return Reading(value, max(value - half, 0.0), value + half, len(codes), more=more, replicates=values)

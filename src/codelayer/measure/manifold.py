@@ -17,7 +17,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import DataError
-from .neighbors import half_width, replicates_of
+from .neighbors import STUDENT95, half_width, replicates_of
 from .ranks import Coranking, area_weights, coranking
 from .record import Z95, Reading, metric
 
@@ -51,7 +51,7 @@ def trustworthiness(
     errors   DataError: n_neighbors not below half the rows
     """
     found = _ranked(codes, x, n_neighbors, anchors, seed)
-    return _reading(found, lambda one, k: _misplaced(one, one.in_x, k), n_neighbors)
+    return _reading(found, lambda one, k: _misplaced(one, one.in_x, k), n_neighbors, shortfall=True)
 
 
 @metric(
@@ -73,7 +73,7 @@ def continuity(codes: np.ndarray, x: np.ndarray, n_neighbors: int = 10, anchors:
     errors   DataError: n_neighbors not below half the rows
     """
     found = _ranked(codes, x, n_neighbors, anchors, seed)
-    return _reading(found, lambda one, k: _misplaced(one, one.in_codes, k), n_neighbors)
+    return _reading(found, lambda one, k: _misplaced(one, one.in_codes, k), n_neighbors, shortfall=True)
 
 
 @metric(
@@ -96,7 +96,7 @@ def mrre_false(codes: np.ndarray, x: np.ndarray, n_neighbors: int = 10, anchors:
     errors   DataError: n_neighbors not below half the rows
     """
     found = _ranked(codes, x, n_neighbors, anchors, seed)
-    return _reading(found, lambda one, k: _rank_errors(one, one.in_x, k), n_neighbors)
+    return _reading(found, lambda one, k: _rank_errors(one, one.in_x, k), n_neighbors, shortfall=True)
 
 
 @metric(
@@ -120,7 +120,7 @@ def mrre_missing(
     errors   DataError: n_neighbors not below half the rows
     """
     found = _ranked(codes, x, n_neighbors, anchors, seed)
-    return _reading(found, lambda one, k: _rank_errors(one, one.in_codes, k), n_neighbors)
+    return _reading(found, lambda one, k: _rank_errors(one, one.in_codes, k), n_neighbors, shortfall=True)
 
 
 @metric(
@@ -231,17 +231,25 @@ def _ranked(codes: np.ndarray, x: np.ndarray, k: int, anchors: int, seed: int) -
     return coranking(codes, x, k, anchors, seed)
 
 
-def _reading(found: Coranking, points: Points, k: int) -> Reading:
-    """The mean of a metric's per-point values, its interval, and what was left to anchors."""
+def _reading(found: Coranking, points: Points, k: int, shortfall: bool = False) -> Reading:
+    """The mean of a metric's per-point values, its interval, and what was left to anchors.
+
+    shortfall  parts have fewer rows, so that their k nearest lie further out and more is missing to 1: their spread
+               counts as a share of that, and Student's quantile for what so few parts do not know. Overlaps need
+               neither: their parts spread enough. Coverage: benchmarks/interval_coverage_manifold.py
+    """
     mine, m = points(found, k), len(found.areas)  # sums of shares may round to a hair above 1
-    value, wide = min(1.0, float(mine.mean())), Z95 * float(mine.std()) / m**0.5
+    value, error, times = min(1.0, float(mine.mean())), float(mine.std()) / m**0.5, Z95
     size, replicates = len(found.parts[0].areas) if found.parts else 0, None
     if 2 * k < size:
         anchored = float(mine.var()) * (1 / m - 1 / found.n)
         parts = np.array([points(one, k).mean() for one in found.parts])
-        wide, replicates = half_width(found.n, size, parts, anchored), replicates_of(found.n, size, parts)
-    note = f"{m} anchors of {found.n} rows, standard error {wide / Z95:.2g}" if m < found.n else ""
-    some = mine if m < found.n or replicates is None else None
+        missing = 1 - float(parts.mean())
+        if shortfall and missing > 0:
+            parts, times = parts * (1 - value) / missing, STUDENT95
+        error, replicates = half_width(found.n, size, parts, anchored) / Z95, replicates_of(found.n, size, parts)
+    note = f"{m} anchors of {found.n} rows, standard error {error:.2g}" if m < found.n else ""
+    some, wide = mine if m < found.n or replicates is None else None, times * error
     return Reading(value, value - wide, value + wide, m, note=note, points=some, replicates=replicates)
 
 
