@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from drawing import Line, curves
 from machine import write
+from svg_plots import Line, curves
 from tables_learning import mean_interval
 
 from codelayer import Autoencoder, Pca

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from drawing import Line, curves
 from machine import write
+from svg_plots import Line, curves
 
 from codelayer import Autoencoder, Pca, RawFeatures
 from codelayer.data.load import Data, load_data

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from drawing import differences
 from rendering import about, load, ratio, shown, table
+from svg_plots import differences
 
 AGAINST = {"raw": "raw features", "pca": "PCA", "kmeans": "k-means features", "forest": "forest on raw features"}
 
