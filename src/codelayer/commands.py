@@ -115,6 +115,7 @@ def learn(
     drop: Sequence[str] = (),
     learning_rate: str = "auto",
     batch_size: str = "auto",
+    scale: str = "auto",
     checkpoint_seconds: float = 30.0,
 ) -> None:
     """Learn one code from unlabelled rows, and save it as a bundle.
@@ -135,6 +136,7 @@ def learn(
     drop: a column to leave out; may be given several times
     learning_rate: peak of the schedule, or "auto": 0.003, and 0.001 for layers of more than 512 units
     batch_size: rows per step, or "auto": a thirty-second of the rows, within 32 to 256; 64 where views are compared
+    scale: of a 2-D array: "columns" (each standardised), "block" (one scale: counts, TF-IDF), "none", or "auto"
     checkpoint_seconds: how often what is learned so far is written down
     """
     from .data import load_data, rows_of
@@ -146,7 +148,8 @@ def learn(
 
     _check_run(out, seed, checkpoint_seconds)
     pace = {"batch_size": _number(batch_size, int), "learning_rate": _number(learning_rate, float)}
-    coder = Autoencoder(code_size, objective, net, _number(epochs, int), random_state=seed, run=out, **pace)
+    passes = _number(epochs, int)
+    coder = Autoencoder(code_size, objective, net, passes, scale=scale, random_state=seed, run=out, **pace)
     check_options(coder.get_params())
     parsed = parse_objective(expand(objective))
     source = load_data(data, label, group, drop=tuple(drop))

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import codelayer
@@ -95,3 +96,11 @@ def test_a_folder_with_other_things_in_it_is_refused(tmp_path):
     with pytest.raises(RunError, match="is not empty and holds no run"):
         commands.learn("iris", out=str(tmp_path), epochs=1)
     assert [one.name for one in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_the_scale_of_rows_is_an_option(tmp_path):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(60, 4)) * [1, 10, 100, 1000])
+    for scale, spread in (("columns", 1), ("block", 10)):
+        commands.learn(str(tmp_path / "x.npy"), out=str(tmp_path / scale), code_size=2, epochs=1, scale=scale)
+        encoded = codelayer.load(tmp_path / scale).schema_.encode(np.load(tmp_path / "x.npy"))
+        assert np.ptp(encoded.std(0)) < 0.5 if spread == 1 else encoded.std(0)[3] > spread * encoded.std(0)[0]

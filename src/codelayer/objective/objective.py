@@ -28,7 +28,6 @@ from .sparse_pass import sparse_pass
 from .trace import Context, Trace
 
 SLOTS = ("view", "corruption", "bottleneck", "loss", "penalty", "constraint")
-DECODER_READERS = ("unit_norm",)
 Asked = tuple[str, Tensor]
 Steps = Generator[Asked, Tensor, dict[str, Tensor]]
 

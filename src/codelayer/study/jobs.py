@@ -116,12 +116,6 @@ def fit_codes(tasks: Sequence[Task], train_x: Any, groups: Any = None) -> list[d
     return found
 
 
-def codes_of(task: Task, rows: Any) -> np.ndarray:
-    """The codes of rows by the saved coder."""
-    torch.set_num_threads(1)
-    return load(task.place).transform(rows)
-
-
 def score_code(
     task: Task, train_x: Any, train_y: np.ndarray, eval_x: Any, eval_y: np.ndarray, picked: dict[int, list[np.ndarray]]
 ) -> dict[str, Curve]:

@@ -32,7 +32,6 @@ BASELINE_ORDER = ("raw", "pca", "random_projection", "kmeans")
 RECIPE_ORDER = ("invariant", "undercomplete", "denoising", "sparse", "variational", "psd", "scarf", "contractive")
 OTHER_RECIPES = ("invariant_mild", "k_sparse", "deep")
 TABLE_RECIPES = ("scarf",)  # columns are swapped between rows, which pictures do not bear
-CONTROLS = ("logistic", "forest")
 # a process compiles UMAP when it first uses it, so that measuring would take as long: these are from USPS on one core
 UMAP_COMPILES, UMAP_PER_LANDMARK = 60.0, 0.015  # seconds
 TITLES = {
