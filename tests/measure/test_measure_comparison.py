@@ -54,6 +54,12 @@ def test_a_clearly_better_code_is_named_and_metrics_without_a_direction_or_rows_
     )
 
 
+def test_scores_whose_range_follows_the_width_are_not_tested_between_widths():
+    cards = {"wide": card(X, only=("hoyer",)), "narrow": card(X[:, :2], only=("hoyer",))}
+    found = compare(cards)
+    assert not found["pairs"] and "number of units" in found["untested"][0]["why"]
+
+
 def test_lower_is_better_where_the_best_is_the_lowest():
     some = {"full": X, "half": X * [1, 1, 0, 0, 0]}
     cards = {name: card(X, x=X, rebuilt=one, only=("squared_error",)) for name, one in some.items()}

@@ -24,6 +24,7 @@ from .cards import Card
 
 FORMAT = 1
 SURE = 0.05
+WIDTH_BOUND = ("sparsity", "distribution")  # shares and spreads of the units of one code
 
 
 def compare(cards: Mapping[str, Card], groups: Any = None) -> dict[str, Any]:
@@ -102,6 +103,8 @@ def _tests(
 ) -> tuple[list[dict[str, Any]], str]:
     if len(cards) < 2:
         return [], "only one card has it"
+    if record["property"] in WIDTH_BOUND and len({one["units"] for one in cards.values()}) > 1:
+        return [], "its range depends on the number of units, in which these codes differ"
     kept = {card: (one.points.get(name), one.replicates.get(name)) for card, one in cards.items()}
     shapes = {tuple(None if one is None else one.shape for one in both) for both in kept.values()}
     if shapes == {(None, None)}:

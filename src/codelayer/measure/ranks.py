@@ -87,6 +87,8 @@ def coranking(codes: Any, x: Any, k_max: int = K_MAX, anchors: int = 1000, seed:
     n = len(x)
     if len(codes) != n or n < 3:
         raise DataError(f"codes have {len(codes)} rows and x has {n}", "give the same rows of both, at least 3")
+    if k_max < 1:
+        raise DataError(f"k_max={k_max} is not possible", "it is at least 1")
     k_max, chosen = min(max(k_max, K_MAX), n - 2), anchor_rows(n, anchors, EXACT_ROWS, seed)
     key = (digest(codes), digest(x), k_max, len(chosen), seed)
     with one_thread():

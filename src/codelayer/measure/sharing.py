@@ -60,7 +60,9 @@ def neighbours(
         raise DataError(f"k={k} neighbours of {n} rows are not possible", f"k lies in 1 to {n - 1}")
     if by not in WAYS:
         raise DataError(f"neighbours(by={by!r}) is not known{did_you_mean(by, WAYS)}", "by is 'cosine' or 'units'")
-    chosen = np.arange(n) if rows is None else np.asarray(rows, dtype=np.intp)
+    chosen = np.arange(n) if rows is None else np.asarray(rows)
+    if chosen.dtype.kind not in "iu":
+        raise DataError(f"rows of type {chosen.dtype} are no row numbers", "give whole numbers")
     if len(chosen) and not (chosen.min() >= 0 and chosen.max() < n):
         raise DataError(f"rows {chosen.min()} to {chosen.max()} are asked about", f"there are rows 0 to {n - 1}")
     active = active_units(codes, threshold)

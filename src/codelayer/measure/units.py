@@ -38,6 +38,8 @@ def unit_table(
                off]], "columns": [[name, correlation, -1 to 1]]}, strongest first; what is below .01 is not listed
     errors     DataError: rows that do not fit, numbers that are not finite
     """
+    if top < 0 or strongest < 0:
+        raise DataError(f"top={top} and strongest={strongest} are not possible", "both are at least 0")
     rows = floats("codes", codes)
     names = np.arange(len(rows)) if keys is None else plain(keys)
     known = None if factors is None else factor_table(factors)
@@ -124,6 +126,8 @@ def vary(
     many = len(start) * len(steps)
     read = table[:many].reshape(len(start), len(steps), -1)
     span = table.max(0) - table.min(0) if ranges is None else np.asarray(ranges, dtype=np.float64)
+    if span.shape != (len(names),):
+        raise DataError(f"ranges of shape {span.shape} for {len(names)} factors", "give one range per factor")
     moved = (read.max(1) - read.min(1)).mean(0) / np.where(span > 0, span, 1)
     shown = samples[:many].reshape(len(start), len(steps), *samples.shape[1:])
     return Varied(unit, steps, edited, shown, read, names, moved)
