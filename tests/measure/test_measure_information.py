@@ -13,7 +13,7 @@ from codelayer.measure.information import (
     equal_mass,
     equal_width,
     factor_places,
-    half_width,
+    half_values,
     information_by_luck,
     mutual_information,
     unit_scaled,
@@ -74,4 +74,5 @@ def test_a_factor_of_one_value_is_named():
 
 def test_intervals_from_halves_have_the_width_of_the_standard_error():
     points = np.random.default_rng(3).standard_normal(4000)
-    assert half_width(lambda rows: points[rows].mean(), 4000, 0, halves=400) == pytest.approx(1.96 / 4000**0.5, rel=0.1)
+    values, half = half_values(lambda rows: points[rows].mean(), 4000, 0, halves=400)
+    assert len(values) == 400 and half == pytest.approx(1.96 / 4000**0.5, rel=0.1)
