@@ -122,7 +122,8 @@ def test_a_suppressed_nuisance_is_read_at_chance_beside_its_label():
     good = METRICS["nuisance_area"].read({"codes": clean, "nuisance": speaker, "labels": label}, options)
     bad = METRICS["nuisance_area"].read({"codes": told, "nuisance": speaker, "labels": label}, options)
     assert good.value == pytest.approx(good.chance, abs=0.05) and good.chance == pytest.approx(1 / 3)
-    assert bad.value > 0.95 and bad.more["knn"] > 0.95
+    # one label per class tells two clouds from three by luck; five are enough
+    assert min(bad.more["scores"][1:]) > 0.99 and bad.value > 0.9 and bad.more["knn"] > 0.85
     assert good.more["label"] > 0.95 and bad.more["label"] > 0.85
 
 
