@@ -11,7 +11,8 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness as sklearn_trustworthiness
 
 from codelayer.errors import DataError
-from codelayer.measure import METRICS, coranking
+from codelayer.measure import METRICS, Coranking, coranking
+from codelayer.measure.ranks import near_ranks
 
 DIGITS = load_digits().data / 16
 SWISS, TURN = make_swiss_roll(1500, noise=0, random_state=0)
@@ -148,6 +149,27 @@ def test_a_million_times_as_large_or_small_changes_no_bit():
 def test_one_pass_serves_all_metrics_of_a_pair():
     codes = pca(SWISS, 2)
     assert coranking(codes, SWISS) is coranking(codes.copy(), SWISS.copy())
+
+
+@pytest.mark.parametrize("kind", ["no ties", "few ties", "many ties", "rounded alike", "beyond single precision"])
+def test_the_pass_without_the_area_gives_every_place_of_the_full_sorts(kind):
+    rng = np.random.default_rng(8)
+    x = rng.standard_normal((300, 5))
+    if kind == "few ties":
+        x[250:] = x[:50]
+    if kind == "many ties":
+        x = np.round(x)
+    if kind == "rounded alike":  # far apart in pairs, whose two rows single precision cannot tell apart
+        x[150:] = x[:150] + 1e-9 * rng.standard_normal((150, 5))
+    codes = x[:, :2] + (0 if "ties" in kind else 0.3 * rng.standard_normal((300, 2)))
+    if kind == "beyond single precision":
+        codes, x = codes * 1e40, x * 1e-40
+    near, whole = near_ranks(codes, x), coranking(codes, x)
+    assert not isinstance(near, Coranking)
+    for one, other in zip((near, *near.parts), (whole, *whole.parts), strict=True):
+        for name in ("in_x", "in_codes", "later"):
+            assert np.array_equal(getattr(one, name), getattr(other, name))
+        assert all(np.array_equal(one.lucky(k), other.lucky(k)) for k in (1, 10, 100))
 
 
 def test_without_ties_it_agrees_with_scikit_learn_to_the_last_digits():

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
 from .neighbors import STUDENT95, half_width, replicates_of
-from .ranks import Coranking, area_weights, coranking
+from .ranks import Near, area_weights, coranking, near_ranks
 from .record import Z95, Reading, metric
 
 COST = "n^2 (d + log n) time, n memory, once for all metrics of neighbours; above 5,000 rows 1,000 anchors"
@@ -27,7 +28,7 @@ FEW = "fewer than 100 rows, or k near half the rows"
 TRUSTED = "Venna and Kaski 2001; Kaski et al. 2003, equations 1 and 2"
 TIES = f"{FEW}; data of few different values: tied rows share a place, so even x itself scores below 1"
 NO_LUCK = "closed form: 0, what shuffled rows (and ties) share is taken off"
-Points = Callable[[Coranking, int], np.ndarray]
+Points = Callable[[Any, int], np.ndarray]
 
 
 @metric(
@@ -224,23 +225,23 @@ def rnx_area(codes: np.ndarray, x: np.ndarray, anchors: int = 1000, seed: int = 
     return replace(reading, value=value, low=value - wide, high=value + wide, more=more)
 
 
-def _ranked(codes: np.ndarray, x: np.ndarray, k: int, anchors: int, seed: int) -> Coranking:
+def _ranked(codes: np.ndarray, x: np.ndarray, k: int, anchors: int, seed: int) -> Near:
     n = len(x)
     if not 1 <= k < n / 2:
         raise DataError(f"n_neighbors={k} is not below half of {n} rows", "use fewer neighbours, or more rows")
-    return coranking(codes, x, k, anchors, seed)
+    return near_ranks(codes, x, k, anchors, seed)
 
 
-def _reading(found: Coranking, points: Points, k: int, shortfall: bool = False) -> Reading:
+def _reading(found: Near, points: Points, k: int, shortfall: bool = False) -> Reading:
     """The mean of a metric's per-point values, its interval, and what was left to anchors.
 
     shortfall  parts have fewer rows, so that their k nearest lie further out and more is missing to 1: their spread
                counts as a share of that, and Student's quantile for what so few parts do not know. Overlaps need
                neither: their parts spread enough. Coverage: benchmarks/interval_coverage_manifold.py
     """
-    mine, m = points(found, k), len(found.areas)  # sums of shares may round to a hair above 1
+    mine, m = points(found, k), len(found.later)  # sums of shares may round to a hair above 1
     value, error, times = min(1.0, float(mine.mean())), float(mine.std()) / m**0.5, Z95
-    size, replicates = len(found.parts[0].areas) if found.parts else 0, None
+    size, replicates = len(found.parts[0].later) if found.parts else 0, None
     if 2 * k < size:
         anchored = float(mine.var()) * (1 / m - 1 / found.n)
         parts = np.array([points(one, k).mean() for one in found.parts])
@@ -253,20 +254,20 @@ def _reading(found: Coranking, points: Points, k: int, shortfall: bool = False) 
     return Reading(value, value - wide, value + wide, m, note=note, points=some, replicates=replicates)
 
 
-def _misplaced(found: Coranking, places: np.ndarray, k: int) -> np.ndarray:
+def _misplaced(found: Near, places: np.ndarray, k: int) -> np.ndarray:
     # 1 - the scaled excess of the places, in the other space, of each row's k nearest
     n = found.n
     excess = np.maximum(0, places[:, :k] - np.float64(k)).sum(1)
     return 1 - excess * (2 / (k * (2 * n - 3 * k - 1)))
 
 
-def _rank_errors(found: Coranking, places: np.ndarray, k: int) -> np.ndarray:
+def _rank_errors(found: Near, places: np.ndarray, k: int) -> np.ndarray:
     own = np.arange(1.0, k + 1)
     scale = (np.abs(found.n - 2 * own + 1) / own).sum()
     return 1 - (np.abs(places[:, :k] - own) / own).sum(1) / scale
 
 
-def _agreed(found: Coranking, k: int) -> np.ndarray:
+def _agreed(found: Near, k: int) -> np.ndarray:
     lucky = found.lucky(k)
     room = k - lucky.mean()
     if room < 1e-9:
