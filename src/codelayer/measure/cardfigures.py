@@ -173,7 +173,9 @@ def _curve_of_k(row: Row, task: str | None) -> Pairs:
 
 def _profile(row: Row, task: str | None) -> Pairs:
     scales = {int(scale): value for scale, value in row["more"]["profile"].items()}
-    labels, told = ("neighbours to the shorter distance", "dimension"), "Dimension by scale: small on the left."
+    labels, told = ("neighbours to the shorter distance", "dimension"), "Dimension by scale: small on the left"
+    taken = row["more"].get("scale")
+    told += "." if taken is None else f"; the value is that of {taken} neighbours."
     return _one(row, list(scales), list(scales.values()), labels, told, log_x=True)
 
 

@@ -25,6 +25,7 @@ from .properties import PROPERTIES
 
 BESIDE = (("chance", "chance"), ("raw", "raw features"), ("pca", "PCA of equal width"))
 OTHER = ("Other", "Metrics of your own.")
+BOUNDS = {"at least": "\u2265", "at most": "\u2264", "both": "\u2248"}
 MOST_BYTES = 1 << 28
 POINTS, REPLICATES = "points.", "replicates."
 
@@ -174,9 +175,19 @@ def _table(page: Report, title: str, rows: list[dict[str, Any]]) -> None:
     page.table(columns, cells, f"{title}: every value beside chance, the raw features and a PCA with as many units.")
 
 
-def _value(one: Mapping[str, Any]) -> Any:
+def value_cell(one: Mapping[str, Any], bound: str = "") -> Any:
+    """A value with its interval as a cell; a bound has a sign, and no interval, of which one end would be wrong.
+
+    bound  "at least", "at most", "both" (partly either) or ""
+    """
     value = one["value"]
+    if bound in BOUNDS:
+        return f"{BOUNDS[bound]} {number(value)}", value
     return value if one["low"] is None else (interval(value, one["low"], one["high"]), value)
+
+
+def _value(row: Mapping[str, Any]) -> Any:
+    return value_cell(row, row["more"].get("censored", ""))
 
 
 def _settings(settings: Mapping[str, Any]) -> str:

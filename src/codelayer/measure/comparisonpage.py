@@ -15,6 +15,7 @@ from typing import Any
 from ..bundle import plain, write_atomic
 from ..errors import RunError
 from ..report import Report, bars, interval, number
+from .cardpage import value_cell
 from .properties import PROPERTIES
 
 
@@ -65,7 +66,7 @@ def comparison_page(found: Mapping[str, Any]) -> Report:
             page.figure(bars(shown, *ends, chance=0.0, x_label="difference"), f"{one.title}: paired differences.")
     page.section("Every test", closed=True)
     cells = [
-        [pair["metric"], pair["a"], pair["b"], _value(pair, "difference"), pair["p"], pair["p_holm"], pair["better"]]
+        [pair["metric"], pair["a"], pair["b"], _difference(pair), pair["p"], pair["p_holm"], pair["better"]]
         for pair in found["pairs"]
     ]
     page.table(["metric", "a", "b", "a - b", "p", "p after Holm", "better"], cells, "Paired over rows and draws.")
@@ -88,7 +89,9 @@ def _sure(found: Mapping[str, Any], metric: str) -> str:
     return ", ".join(f"{one['better']} than {one['b'] if one['better'] == one['a'] else one['a']}" for one in told)
 
 
-def _value(one: Mapping[str, Any] | None, key: str = "value") -> Any:
-    if one is None:
-        return None
-    return one[key] if one["low"] is None else (interval(one[key], one["low"], one["high"]), one[key])
+def _difference(pair: Mapping[str, Any]) -> Any:
+    return interval(pair["difference"], pair["low"], pair["high"]), pair["difference"]
+
+
+def _value(one: Mapping[str, Any] | None) -> Any:
+    return None if one is None else value_cell(one, one["bound"])
