@@ -37,7 +37,7 @@ TRIED = (
     SLOW.replace(", projector=16", "").replace("500", "50"),
     SLOW,
 )
-PASSES = (10, 20, 30, 60)
+PASSES = (10, 30)
 KEYS = ("in_order", "perfect", "growth", "step", "ends", "straight")
 Code = Callable[[np.ndarray], np.ndarray]
 

@@ -59,6 +59,7 @@ def card(
     seeds: Any = None,
     coarse: Any = None,
     processes: int | None = None,
+    columns: Sequence[str] = (),
     progress: Told | None = None,
     keep: str | Path | None = None,
 ) -> Card:
@@ -76,6 +77,7 @@ def card(
     groups     (n,) rows of one group never stand on both sides of a split
     seeds      codes of the same rows from fits with other seeds
     processes  how many at once; default: 1 for small data, else one per core; the bits are the same
+    columns    names of the features of x, for the table of units; by default those of a frame
     progress   called with (done, of, what)
     keep       a folder for finished readings: a card that was stopped and is asked for again does not repeat them.
                Delete it when the card is saved
@@ -121,7 +123,7 @@ def card(
         seed=seed,
         factors=found.factors,
         rows=_rows_told(found),
-        unit_table=units_of(found),
+        unit_table=units_of(found, [str(one) for one in (columns or getattr(x, "columns", ()))]),
         edits=edits_of(found),
         pictures=rebuilt_of(found),
         metrics=rows,

@@ -45,7 +45,7 @@ def comparison_cells(found: Mapping[str, Any]) -> tuple[list[Any], list[list[Any
 def comparison_page(found: Mapping[str, Any]) -> Report:
     """The page of a comparison."""
     names = [one["name"] for one in found["cards"]]
-    page = Report(" and ".join(names), "cards compared by Codelayer")
+    page = Report(" and ".join(names), "cards compared by Codelayer", warned="note")
     tests, sure = len(found["pairs"]), [pair for pair in found["pairs"] if pair["better"]]
     page.lead(
         f"{tests} paired tests on the same {found['cards'][0]['n']:,} rows; after Holm's adjustment {len(sure)} "

@@ -149,6 +149,7 @@ def _with_x(
     schema = Schema.fit(data.x) if coder is None else coder.schema_
     made = _Rows(values, notes=[*data.notes, *(schema.notes if coder is None else ())])
     made.given = {"x": schema.encode(data.x), "labels": data.labels, "factors": data.factors}
+    made.given["columns"] = schema.names if schema.kind == "table" else ()
     if coder is not None:
         made.given |= _of_coder(coder, data.x, made.given["x"])
     return made
