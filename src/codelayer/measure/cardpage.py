@@ -25,7 +25,7 @@ from .properties import PROPERTIES
 
 BESIDE = (("chance", "chance"), ("raw", "raw features"), ("pca", "PCA of equal width"))
 OTHER = ("Other", "Metrics of your own.")
-BOUNDS = {"at least": "\u2265", "at most": "\u2264", "both": "\u2248"}
+BOUNDS = {"at least": "\u2265", "at most": "\u2264", "both": "~"}
 MOST_BYTES = 1 << 28
 POINTS, REPLICATES = "points.", "replicates."
 

@@ -63,7 +63,8 @@ def comparison_page(found: Mapping[str, Any]) -> Report:
             page.section(one.title)
             shown = [f"{pair['metric'].replace('_', ' ')}: {pair['a']} - {pair['b']}" for pair in pairs]
             ends = ([pair[key] for pair in pairs] for key in ("difference", "low", "high"))
-            page.figure(bars(shown, *ends, chance=0.0, x_label="difference"), f"{one.title}: paired differences.")
+            drawn = bars(shown, *ends, chance=0.0, x_label="difference", named="no difference")
+            page.figure(drawn, f"{one.title}: paired differences.")
     page.section("Every test", closed=True)
     cells = [
         [pair["metric"], pair["a"], pair["b"], _difference(pair), pair["p"], pair["p_holm"], pair["better"]]
