@@ -78,6 +78,11 @@ def test_readings_come_back_whole_and_damaged_files_are_not_known(tmp_path):
         assert kept.known(JOB, {"k": 5}) is None
 
 
+def test_a_decoder_that_nobody_can_ask_is_no_reason_to_lose_the_card(tmp_path):
+    found = card(X, decode=lambda z: 1 / 0, keep=tmp_path, only=("hoyer",))
+    assert [row["name"] for row in found["metrics"]] == ["hoyer"]
+
+
 def test_a_reading_that_failed_is_tried_again(tmp_path):
     card(np.ones((20, 2)), keep=tmp_path, only=("participation_ratio",))
     assert not any(tmp_path.iterdir())

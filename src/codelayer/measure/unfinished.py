@@ -23,6 +23,7 @@ from safetensors.numpy import save
 
 from ..bundle import from_json, plain, write_atomic
 from .arrays import CALLABLES
+from .arrays import plain as dense
 from .given import Given
 from .kept import digest
 from .record import Reading
@@ -93,9 +94,9 @@ def content_of(found: Given, seed: int) -> str:
     told: list[Any] = [__version__, seed, found.task]
     for name in sorted(found.arrays):
         one = found.arrays[name]
-        if name in CALLABLES:
-            source = found.arrays.get("x" if name == "encode" else "codes")
-            one = None if source is None else np.asarray(one(source[:ASKED]))
+        if name in CALLABLES:  # with x it was seen to answer, see `given`
+            source = found.arrays["x" if name == "encode" else "codes"] if "x" in found.arrays else None
+            one = None if source is None else dense(one(source[:ASKED]))
         told.append((name, _told(one)))
     told.append([(name, _told(one)) for name, one in found.nuisances.items()])
     return hashlib.blake2b(repr(told).encode(), digest_size=16).hexdigest()

@@ -82,7 +82,9 @@ def measure_codes(
 def _kept_in(keep: Path) -> Generator[None]:
     """Ctrl-C says what is kept; a request to end (SIGTERM) is heard as Ctrl-C, so that worker processes end as well."""
     here = threading.current_thread() is threading.main_thread()
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler) if here else None
+    unheard = here and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if unheard:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:
@@ -92,8 +94,8 @@ def _kept_in(keep: Path) -> Generator[None]:
             f"what was measured is kept in {keep}; give the same command again to continue"
         ) from None
     finally:
-        if here:
-            signal.signal(signal.SIGTERM, previous)
+        if unheard:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _several(cards: dict[str, Card], out: str) -> list[str]:
