@@ -68,15 +68,17 @@ def dsprites() -> str:
         for row in result["rows"]
     ]
     rows += [[f"{name}, published", *(one.get(score, "") for score in SCORES), ""] for name, one in PUBLISHED.items()]
-    minutes = sum(sum(row["seconds_per_fit"]) for row in result["rows"]) / 60
+    side = result.get("side", 64)
+    known = [one for row in result["rows"] for one in row["seconds_per_fit"] if one is not None]
+    minutes = f"{sum(known) / len(known) / 60:.0f} CPU minutes a fit" if known else "fitted in parts"
     return "\n\n".join(
         [
             "## dSprites: MIG and DCI of trained codes",
-            f"Trained on {result['train']:,} random pictures of the 737,280 (64 x 64, drawn by `data.generate`), "
-            f"measured on {result['scored']:,} others with the means of the code; five factors; DCI on "
-            f"3,000 of them. `{result['net']}`, code of {result['code_size']}, {result['steps']:,} steps of "
-            f"{result['batch']} ({result['epochs']} passes), {result['seeds']} seeds, {minutes:.0f} CPU minutes. "
-            "Mean over seeds with 95 % intervals (Student).",
+            f"Trained on {result['train']:,} random pictures of the 737,280 (drawn by `data.generate`, "
+            f"{side} x {side}), measured on {result['scored']:,} others with the means of the code; five factors; DCI "
+            f"on 3,000 of them. `{result['net']}`, code of {result['code_size']}, {result['steps']:,} steps of "
+            f"{result['batch']} ({result['epochs']} passes), {result['seeds']} seeds, {minutes}. "
+            f"{result.get('told', '')} Mean over seeds with 95 % intervals (Student).".replace("  ", " "),
             table(["model", *SCORES.values(), "share of variance explained"], rows),
             "Published: InfoGAN-CR (Lin et al. 2020), table 1, on all pictures with convolutional nets and far more "
             "steps, with the estimators of disentanglement_lib: a MIG or DCI compares only with its own estimator, "

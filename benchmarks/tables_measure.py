@@ -38,6 +38,7 @@ def walks() -> str:
         return ""
     keys = ("in_order", "perfect", "growth", "straight", "step", "ends")
     rows = [[r["data"], r["code"], *(spanned(r[key]) for key in keys)] for r in result["rows"]]
+    passes = " and ".join(f"{many} passes for {name}" for name, many in result["passes"].items())
     heads = ["samples", "code", "in order", "perfect order", "growth", "straightness", "step", "ends"]
     return "\n\n".join(
         [
@@ -49,7 +50,7 @@ def walks() -> str:
             "correlation of distance with the steps between; straightness: distance of the ends over the length of "
             "the path; a step's and the ends' distance as a share of the median of random pairs. Means and 95 % "
             f"intervals of {result['seeds']} seeds. The autoencoder is `{result['plain']}`, the slow code "
-            f"`{result['slow']}`, both on `{result['net']}`, {result['epochs']} passes.",
+            f"`{result['slow']}`, both on `{result['net']}`, {passes}; how many was chosen on other films and walks.",
             table(heads, rows),
             about(result),
         ]

@@ -20,6 +20,7 @@ class Maker(Protocol):
 
     name: str
     raw: str
+    passes: int  # of learning
 
     def films(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Frames to learn from, (films x frames, features), and the number of the film of each."""
@@ -48,7 +49,7 @@ class Digits:
     Films, the walks that settings are chosen on and those that judge have digits of their own.
     """
 
-    name, raw, side, room = "a digit, moved", "pixels", 40, 31.99
+    name, raw, passes, side, room = "a digit, moved", "pixels", 10, 40, 31.99
 
     def __init__(self) -> None:
         self.digits = load_digits().images.astype(np.float32) / 16
@@ -92,7 +93,7 @@ class Tones:
     Every film and every walk has strengths of its harmonics of its own. 512 samples at 8 kHz, Hann window, 256 bins.
     """
 
-    name, raw, room = "a tone, shifted in pitch", "log-spectrum", 30.0
+    name, raw, passes, room = "a tone, shifted in pitch", "log-spectrum", 30, 30.0
 
     def films(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """400 films of 25 frames, one set of harmonics each."""

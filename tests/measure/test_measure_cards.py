@@ -14,6 +14,8 @@ from sklearn.datasets import load_diabetes, load_iris
 
 from codelayer.errors import DataError
 from codelayer.measure import METRICS, card, card_rows, save_card, table_of_metrics
+from codelayer.measure.cardfigures import unit_cells
+from codelayer.measure.cardpage import card_page
 
 X, Y = load_iris(return_X_y=True)
 SQUEEZE = np.random.default_rng(0).standard_normal((4, 2))
@@ -207,3 +209,22 @@ def test_importing_the_package_loads_neither_torch_nor_scikit_learn():
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
         == "False"
     )
+
+
+def test_units_are_told_by_the_names_of_columns_and_what_tells_nothing_has_no_column():
+    frame = load_iris(as_frame=True).data
+    for x, columns, name in (
+        (frame, (), "petal length (cm)"),
+        (X, ("a", "b", "c", "d"), "c"),
+        (X, (), "column 2"),
+        (X, ("a", "b"), "column 2"),
+    ):
+        found = card(X[:, 2:3], x=x, columns=columns, only=("dead_share",))
+        assert found["unit_table"][0]["columns"][0] == [name, pytest.approx(1)]
+    heads, _ = unit_cells(found)
+    assert "columns along" in heads and "factors told" not in heads
+
+
+def test_the_page_speaks_of_notes_and_of_the_one_end_that_a_range_has():
+    page = card_page(card(X[:, :2] - 3, Y, X, only=("class_selectivity", "h_score", "total_correlation_nats"))).render()
+    assert "<h2>1 note</h2>" in page and "worst 0" in page and "best 0" in page and "0 to \u2013" not in page

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from codelayer.errors import DataError, RunError
 from codelayer.measure import card, compare, read_card, save_card, save_comparison
+from codelayer.measure.cardpage import card_cells
 from codelayer.measure.comparison import holm
+from codelayer.measure.comparisonpage import comparison_cells
 
 RNG = np.random.default_rng(0)
 Y = np.arange(240) % 3
@@ -58,6 +60,19 @@ def test_scores_whose_range_follows_the_width_are_not_tested_between_widths():
     cards = {"wide": card(X, only=("hoyer",)), "narrow": card(X[:, :2], only=("hoyer",))}
     found = compare(cards)
     assert not found["pairs"] and "number of units" in found["untested"][0]["why"]
+
+
+def test_labels_saved_that_is_a_bound_stands_with_its_sign_and_without_an_interval(tmp_path):
+    told = np.eye(3)[Y] + 0.01 * RNG.normal(size=(240, 3))  # scores that the raw features never reach
+    cards = {name: card(z, Y, X, only=("labels_saved",)) for name, z in {"a": told, "b": X}.items()}
+    found = compare(cards)
+    values = found["metrics"][0]["values"]
+    assert values["a"]["bound"] == "at least" and values["b"]["bound"] == ""
+    _, (row,) = comparison_cells(found)
+    assert row[2][0].startswith("\u2265 ") and "[" not in row[2][0]
+    assert row[3][0].startswith("1.00 [")
+    _, (alone,) = card_cells(cards["a"])
+    assert alone[2] == row[2]
 
 
 def test_lower_is_better_where_the_best_is_the_lowest():

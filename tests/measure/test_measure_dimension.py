@@ -92,6 +92,12 @@ def test_gride_tells_noise_from_the_sheet_below_it():
         METRICS["dimension_gride"](noisy, scale=3)
 
 
+def test_the_scale_of_gride_is_told_beside_the_value_and_is_no_warning():
+    reading = METRICS["dimension_gride"].read({"codes": np.random.default_rng(0).random((60, 3))})
+    assert reading.more["scale"] == 8 and reading.note == ""
+    assert reading.value == reading.more["profile"]["8"]
+
+
 @pytest.mark.parametrize("name", SETS)
 def test_the_published_reference_values_are_reproduced(name):
     make, by_k, twonn = SETS[name]

@@ -65,3 +65,15 @@ def test_near_duplicates_with_random_labels_score_chance_when_groups_tell_them(n
     assert leaking.value > fair.value + (0.04 if name == "knn_area" else 0.15)
     if name == "knn_score":
         assert leaking.value > 0.9 and "near twin: if they are copies of one sample, give groups=" in leaking.note
+
+
+@pytest.mark.parametrize("units", [1, 2, 3, 8])
+def test_codes_of_few_units_come_near_by_luck_and_copies_are_told_all_the_same(units):
+    rng, y = np.random.default_rng(3), np.arange(600) % 2
+    codes = rng.standard_normal((600, units))
+    collapsed = np.c_[codes[:, :1], 1e-3 * rng.standard_normal((600, 7))]
+    for one in (codes, collapsed, np.round(codes[:, :1])):
+        found = METRICS["knn_score"].read({"codes": one, "labels": y})
+        assert found.more["near_twins"] < 0.05 and found.note == ""
+    copies = METRICS["knn_score"].read({"codes": np.repeat(codes[:300], 2, axis=0), "labels": y})
+    assert copies.more["near_twins"] == 1 and copies.note.startswith("100% of the rows have a near twin")

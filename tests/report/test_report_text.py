@@ -54,6 +54,7 @@ def test_a_number_has_three_digits(value, shown):
         ((0.3, 0.2, math.nan), "0.300"),
         ((None, 0.1, 0.2), "–"),
         ((0.5, 0.5, 0.5), "0.500 [0.500, 0.500]"),
+        ((1.0, 1 - 1e-9, 1 + 1e-9), "1.00 [1.00, 1.00]"),
     ],
 )
 def test_an_interval_shows_as_many_decimals_as_its_width_is_worth(value, shown):

@@ -109,11 +109,12 @@ def floats(name: str, value: Any, flat: bool = True) -> np.ndarray:
     return array
 
 
-def factor_table(value: Any) -> tuple[np.ndarray, list[str]]:
+def factor_table(value: Any, word: str = "factor") -> tuple[np.ndarray, list[str]]:
     """Factors as numbers (n, factors) float64, NaN where not known, and their names.
 
     value   (n, factors) array, one column (n,), a mapping name -> column, or a frame; categories become their places
             in sorted order
+    word    of the names of columns without one: "factor 0", ...
     errors  DataError: no column, more than two dimensions, columns of unequal length
     """
     if isinstance(value, Mapping) or hasattr(value, "columns"):
@@ -126,7 +127,7 @@ def factor_table(value: Any) -> tuple[np.ndarray, list[str]]:
         if array.ndim != 2:
             raise DataError(f"factors have shape {array.shape}", "give (n, factors), one column per factor")
         columns = [array[:, j] for j in range(array.shape[1])]
-        names = [f"factor {j}" for j in range(array.shape[1])]
+        names = [f"{word} {j}" for j in range(array.shape[1])]
     if not columns or len({len(one) for one in columns}) > 1:
         raise DataError(
             f"factors are {len(columns)} columns of {sorted({len(one) for one in columns})} rows",

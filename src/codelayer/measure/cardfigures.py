@@ -20,6 +20,7 @@ from ..report import Figure, Series, curves, image_rows, matrix, number
 Row = Mapping[str, Any]
 Pairs = list[tuple[Figure, str]]
 MOST_UNITS = 24
+TELLS = {"factors": "factors told", "columns": "columns along"}
 LABEL_CURVES = {"linear_area": "linear probe", "knn_area": "nearest neighbours"}
 
 
@@ -40,13 +41,14 @@ def figures(rows: Sequence[Row], task: str | None) -> Pairs:
 
 
 def unit_cells(card: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
-    """The table of a card's units: columns and rows."""
+    """The table of a card's units: columns and rows; of factors and columns only what some unit tells."""
+    units = card.get("unit_table", ())
+    kinds = {kind: title for kind, title in TELLS.items() if any(one[kind] for one in units)}
     rows = []
-    for one in card.get("unit_table", ()):
-        told = [", ".join(f"{name} {number(value)}" for name, value in one[kind]) for kind in ("factors", "columns")]
+    for one in units:
+        told = [", ".join(f"{name} {number(value)}" for name, value in one[kind]) for kind in kinds]
         rows.append([one["unit"], one["active"], one["low"], one["high"], *told, ", ".join(map(str, one["top"]))])
-    columns = ["unit", "share active", "5 %", "95 %", "factors told", "columns along", "top samples (rows)"]
-    return columns, rows
+    return ["unit", "share active", "5 %", "95 %", *kinds.values(), "top samples (rows)"], rows
 
 
 def unit_pictures(card: Mapping[str, Any]) -> Pairs:
@@ -173,7 +175,9 @@ def _curve_of_k(row: Row, task: str | None) -> Pairs:
 
 def _profile(row: Row, task: str | None) -> Pairs:
     scales = {int(scale): value for scale, value in row["more"]["profile"].items()}
-    labels, told = ("neighbours to the shorter distance", "dimension"), "Dimension by scale: small on the left."
+    labels, told = ("neighbours to the shorter distance", "dimension"), "Dimension by scale: small on the left"
+    taken = row["more"].get("scale")
+    told += "." if taken is None else f"; the value is that of {taken} neighbours."
     return _one(row, list(scales), list(scales.values()), labels, told, log_x=True)
 
 

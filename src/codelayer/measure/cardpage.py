@@ -25,6 +25,7 @@ from .properties import PROPERTIES
 
 BESIDE = (("chance", "chance"), ("raw", "raw features"), ("pca", "PCA of equal width"))
 OTHER = ("Other", "Metrics of your own.")
+BOUNDS = {"at least": "\u2265", "at most": "\u2264", "both": "~"}
 MOST_BYTES = 1 << 28
 POINTS, REPLICATES = "points.", "replicates."
 
@@ -110,7 +111,7 @@ def card_cells(card: Mapping[str, Any]) -> tuple[list[Any], list[list[Any]]]:
 
 def card_page(card: Mapping[str, Any]) -> Report:
     """The page of a card."""
-    page = Report(f"The card of {card.get('name', 'a code')}", "measured by Codelayer")
+    page = Report(f"The card of {card.get('name', 'a code')}", "measured by Codelayer", warned="note")
     page.lead(_lead(card))
     features = "not given" if card["features"] is None else card["features"]
     labels = {"class": "classes", "number": "numbers"}.get(str(card["task"]), "not given")
@@ -167,16 +168,31 @@ def _table(page: Report, title: str, rows: list[dict[str, Any]]) -> None:
     for one in rows:
         ends = (one["worst"], one["best"])
         marks = {word: one[key] for key, word in BESIDE}
-        span = "" if ends == (None, None) else f"{number(ends[0])} to {number(ends[1])}"
         drawn = gauge(one["value"], one["low"], one["high"], ends, marks)
         beside = [one[key] for key in ("chance", "raw", "pca")]
-        cells.append([(one["name"].replace("_", " "), one["question"])[0], _value(one), drawn, *beside, span, one["n"]])
+        cells.append([one["name"].replace("_", " "), _value(one), drawn, *beside, _ends(*ends), one["n"]])
     page.table(columns, cells, f"{title}: every value beside chance, the raw features and a PCA with as many units.")
 
 
-def _value(one: Mapping[str, Any]) -> Any:
+def _ends(worst: float | None, best: float | None) -> str:
+    if worst is not None and best is not None:
+        return f"{number(worst)} to {number(best)}"
+    return f"worst {number(worst)}" if worst is not None else f"best {number(best)}" if best is not None else ""
+
+
+def value_cell(one: Mapping[str, Any], bound: str = "") -> Any:
+    """A value with its interval as a cell; a bound has a sign, and no interval, of which one end would be wrong.
+
+    bound  "at least", "at most", "both" (partly either) or ""
+    """
     value = one["value"]
+    if bound in BOUNDS:
+        return f"{BOUNDS[bound]} {number(value)}", value
     return value if one["low"] is None else (interval(value, one["low"], one["high"]), value)
+
+
+def _value(row: Mapping[str, Any]) -> Any:
+    return value_cell(row, row["more"].get("censored", ""))
 
 
 def _settings(settings: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from .opened import edits_of, rebuilt_of, units_of
 from .properties import PROPERTIES
 from .readings import Job, Taken, processes_for, read_all
 from .record import Metric
+from .unfinished import Unfinished, content_of
 
 FORMAT = 2
 RIVALS = ("raw", "pca")
@@ -57,7 +59,9 @@ def card(
     seeds: Any = None,
     coarse: Any = None,
     processes: int | None = None,
+    columns: Sequence[str] = (),
     progress: Told | None = None,
+    keep: str | Path | None = None,
 ) -> Card:
     """Measure a code by everything that can be measured on it.
 
@@ -73,7 +77,10 @@ def card(
     groups     (n,) rows of one group never stand on both sides of a split
     seeds      codes of the same rows from fits with other seeds
     processes  how many at once; default: 1 for small data, else one per core; the bits are the same
+    columns    names of the features of x, for the table of units; by default those of a frame
     progress   called with (done, of, what)
+    keep       a folder for finished readings: a card that was stopped and is asked for again does not repeat them.
+               Delete it when the card is saved
     returns    {"format", "n", "units", "features", "task", "seed", "factors", "rows", "metrics": [...],
                "unit_table", "edits", "pictures", "not_measured": [...], "notes", "seconds"}; each metric with value,
                low, high, n, chance, raw, pca, settings, seconds, property and its record. What does not fit is left
@@ -93,7 +100,8 @@ def card(
     jobs, skipped = _jobs(names, found)
     skipped += [{"name": name, "needs": [], "why": "it takes minutes: name it in only"} for name in slow]
     options = {name: _options(METRICS[name], seed, found.task) for name in names}
-    measured = _measured(jobs, variants, options, processes_for(found, processes), progress)
+    unfinished = None if keep is None else Unfinished(Path(keep), content_of(found, seed))
+    measured = _measured(jobs, variants, options, processes_for(found, processes), progress, unfinished)
     rows, points, replicates = [], {}, {}
     for job in jobs:
         taken = measured[job]
@@ -115,7 +123,7 @@ def card(
         seed=seed,
         factors=found.factors,
         rows=_rows_told(found),
-        unit_table=units_of(found),
+        unit_table=units_of(found, [str(one) for one in (columns or getattr(x, "columns", ()))]),
         edits=edits_of(found),
         pictures=rebuilt_of(found),
         metrics=rows,
@@ -196,6 +204,7 @@ def _measured(
     options: Mapping[str, Mapping[str, Any]],
     processes: int,
     progress: Told | None,
+    unfinished: Unfinished | None,
 ) -> dict[Job, Taken]:
     """The code and its rivals first, then chance: some metrics know theirs in closed form."""
     beside = [
@@ -209,14 +218,14 @@ def _measured(
         if progress is not None:
             progress(done, max(expected, done), row_name(job))
 
-    measured = read_all([*jobs, *beside], variants, options, processes, told)
+    measured = read_all([*jobs, *beside], variants, options, processes, told, unfinished)
     lucky = [(job, METRICS[job.metric].shuffle) for job in jobs if _shuffles(job, measured[job])]
     for what in {what for _, what in lucky}:
         seeds = {int(options[job.metric].get("seed", 0)) for job, how in lucky if how == what}
         variants[what] = shuffled(variants["code"], what, max(seeds))
     expected += len(lucky)
     chance = [Job(what, job.metric, job.nuisance) for job, what in lucky]
-    return measured | read_all(chance, variants, options, processes, told)
+    return measured | read_all(chance, variants, options, processes, told, unfinished)
 
 
 def _rivalled(job: Job, rival: str, variants: Mapping[str, Given]) -> bool:

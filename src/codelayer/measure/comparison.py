@@ -33,8 +33,9 @@ def compare(cards: Mapping[str, Card], groups: Any = None) -> dict[str, Any]:
     cards    name -> card, two or more of the same rows
     groups   (n,) rows of one group count as one observation, where the metric has a value for every row
     returns  {"format", "cards": [{"name", "n", "units", "seconds"}], "metrics": [{"name", "property", "worst", "best",
-             "values": {card: {"value", "low", "high"}}}], "pairs": [{"metric", "a", "b", "difference" (a - b), "low",
-             "high", "p", "p_holm", "better": name or ""}], "untested": [{"metric", "why"}], "notes"}
+             "values": {card: {"value", "low", "high", "bound"}}}], "pairs": [{"metric", "a", "b", "difference" (a - b),
+             "low", "high", "p", "p_holm", "better": name or ""}], "untested": [{"metric", "why"}], "notes"};
+             bound is "at least", "at most" or "both" where the value is (in part) a bound, else ""
     errors   DataError: fewer than two cards, or cards of other rows
     """
     if len(cards) < 2:
@@ -46,7 +47,10 @@ def compare(cards: Mapping[str, Card], groups: Any = None) -> dict[str, Any]:
     for name in names:
         known = {card: row for card, row in rows[name].items() if row is not None}
         first = next(iter(known.values()))
-        values = {card: {key: row[key] for key in ("value", "low", "high")} for card, row in known.items()}
+        values = {
+            card: {key: row[key] for key in ("value", "low", "high")} | {"bound": row["more"].get("censored", "")}
+            for card, row in known.items()
+        }
         about = {key: first[key] for key in ("name", "property", "question", "worst", "best", "chance")}
         metrics.append({**about, "values": values})
         found, why = _tests(name, {card: cards[card] for card in known}, first, groups)

@@ -15,6 +15,7 @@ from typing import Any
 from ..bundle import plain, write_atomic
 from ..errors import RunError
 from ..report import Report, bars, interval, number
+from .cardpage import value_cell
 from .properties import PROPERTIES
 
 
@@ -44,7 +45,7 @@ def comparison_cells(found: Mapping[str, Any]) -> tuple[list[Any], list[list[Any
 def comparison_page(found: Mapping[str, Any]) -> Report:
     """The page of a comparison."""
     names = [one["name"] for one in found["cards"]]
-    page = Report(" and ".join(names), "cards compared by Codelayer")
+    page = Report(" and ".join(names), "cards compared by Codelayer", warned="note")
     tests, sure = len(found["pairs"]), [pair for pair in found["pairs"] if pair["better"]]
     page.lead(
         f"{tests} paired tests on the same {found['cards'][0]['n']:,} rows; after Holm's adjustment {len(sure)} "
@@ -62,10 +63,11 @@ def comparison_page(found: Mapping[str, Any]) -> Report:
             page.section(one.title)
             shown = [f"{pair['metric'].replace('_', ' ')}: {pair['a']} - {pair['b']}" for pair in pairs]
             ends = ([pair[key] for pair in pairs] for key in ("difference", "low", "high"))
-            page.figure(bars(shown, *ends, chance=0.0, x_label="difference"), f"{one.title}: paired differences.")
+            drawn = bars(shown, *ends, chance=0.0, x_label="difference", named="no difference")
+            page.figure(drawn, f"{one.title}: paired differences.")
     page.section("Every test", closed=True)
     cells = [
-        [pair["metric"], pair["a"], pair["b"], _value(pair, "difference"), pair["p"], pair["p_holm"], pair["better"]]
+        [pair["metric"], pair["a"], pair["b"], _difference(pair), pair["p"], pair["p_holm"], pair["better"]]
         for pair in found["pairs"]
     ]
     page.table(["metric", "a", "b", "a - b", "p", "p after Holm", "better"], cells, "Paired over rows and draws.")
@@ -88,7 +90,9 @@ def _sure(found: Mapping[str, Any], metric: str) -> str:
     return ", ".join(f"{one['better']} than {one['b'] if one['better'] == one['a'] else one['a']}" for one in told)
 
 
-def _value(one: Mapping[str, Any] | None, key: str = "value") -> Any:
-    if one is None:
-        return None
-    return one[key] if one["low"] is None else (interval(one[key], one["low"], one["high"]), one[key])
+def _difference(pair: Mapping[str, Any]) -> Any:
+    return interval(pair["difference"], pair["low"], pair["high"]), pair["difference"]
+
+
+def _value(one: Mapping[str, Any] | None) -> Any:
+    return None if one is None else value_cell(one, one["bound"])

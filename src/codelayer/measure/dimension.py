@@ -135,7 +135,7 @@ def dimension_gride(codes: np.ndarray, scale: int = 16, anchors: int = 2000, see
     to d (mu^d - 1)^(n1 - 1) mu^(-d (2 n1 - 1) - 1).
     scale    n1 of the value: a power of 2 up to 128, or the largest with 2 n1 below half the rows
     returns  above 0; there is no best value.
-             more: {"profile": {n1: estimate}, "half": the value on half the rows}
+             more: {"scale": n1, "profile": {n1: estimate}, "half": the value on half the rows}
     errors   DataError: a scale that is no power of 2, too few different rows, or all neighbours equally far
     """
     if scale not in SCALES:
@@ -145,8 +145,7 @@ def dimension_gride(codes: np.ndarray, scale: int = 16, anchors: int = 2000, see
     scale = min(scale, scales[-1])
     reading = _read(codes, 2, 2 * scale, lambda far: _gride(_log_ratios(far), scale), anchors, seed)
     profile = {str(one): _gride(_log_ratios(_near(rows, 2, 2 * one, anchors, seed)), one) for one in scales}
-    note = "; ".join(part for part in (reading.note, f"at n1 = {scale}") if part)
-    return replace(reading, note=note, more={"profile": profile, **reading.more})
+    return replace(reading, more={"scale": scale, "profile": profile, **reading.more})
 
 
 def _read(codes: np.ndarray, k: int, also: int, estimate: Estimate, anchors: int, seed: int) -> Reading:

@@ -19,7 +19,7 @@ from .neighbors import EXACT_ROWS, Distances, anchor_rows, blocks
 from .record import Z95, Reading, metric
 
 COST = "n^2 d time, n memory; above 10,000 rows 1,000 anchors"
-TWIN = 0.1
+TWIN, LUCK = 0.1, 0.01
 
 
 @metric(
@@ -128,21 +128,39 @@ def neighbor_means(
 ) -> tuple[np.ndarray, float]:
     """Mean of `values` (n, columns) over the k nearest rows of other groups, for each k of counts.
 
-    returns  (counts, chosen, columns), and the share of chosen rows whose nearest row is ten times nearer than rows
-             mostly are at the k-th place: copies of a sample look so
+    returns  (counts, chosen, columns), and the share of chosen rows with a near twin, see `_twins`
     errors   DataError: fewer rows of other groups than one neighbour
     """
     most = _most(codes, groups)
     counts = [min(k, most) for k in counts]
-    out, first, last, start = np.empty((len(counts), len(chosen), values.shape[1])), [], [], 0
+    out, near, start = np.empty((len(counts), len(chosen), values.shape[1])), [], 0
     for _, far, edges in _blocks(codes, counts, chosen, groups, cosine):
         for place, k in enumerate(counts):
             out[place, start : start + len(far)] = _nearest_mean(far, edges[1 + place], values, k)
-        first.append(edges[0])
-        last.append(edges[-1])
+        near.append(np.sqrt([edges[0], edges[-1]]))
         start += len(far)
-    usual = float(np.median(np.concatenate(last)))
-    return out, float((np.concatenate(first) < TWIN**2 * usual).mean())
+    return out, _twins(*np.concatenate(near, axis=1), counts[-1], _spread(_scaled(codes, cosine)))
+
+
+def _twins(first: np.ndarray, last: np.ndarray, k: int, directions: float) -> float:
+    """Share of rows whose nearest row is far nearer than rows mostly are at the k-th place: copies look so.
+
+    first, last  (rows,) distances to the nearest and to the k-th nearest
+    Ten times nearer where distances spread over many directions; over few, rows come so near by luck: there it is as
+    near as luck brings LUCK of them, and k rows of one value are no twins.
+    """
+    # the nearest of k - 1 uniform places within the ball of the k-th; volumes grow as radius ** directions
+    lucky = (1 - (1 - LUCK) ** (1 / max(k - 1, 1))) ** (1 / directions)
+    found = first < min(TWIN, lucky) * float(np.median(last))
+    return float((found if lucky >= TWIN else found & (last > 0)).mean())
+
+
+def _spread(codes: np.ndarray) -> float:
+    """Over how many directions distances spread, 1 to units: the participation ratio of the covariance."""
+    centred = codes - codes.mean(0)
+    gram = centred.T @ centred if centred.shape[1] <= len(centred) else centred @ centred.T
+    trace = float(np.trace(gram))
+    return trace**2 / float(np.square(gram).sum()) if trace > 0 else 1.0
 
 
 def _most(codes: np.ndarray, groups: np.ndarray | None) -> int:

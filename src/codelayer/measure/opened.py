@@ -9,6 +9,7 @@ Samples are kept only where they are small pictures, so that a card stays small.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,17 @@ UNITS, EDITED, STEPS, TOP, SHOWN = 24, 6, 7, 5, 10
 LARGEST, WIDE, FEW, PROBED = 32 * 32 * 3, 64, 4, 5000
 
 
-def units_of(found: Given) -> list[dict[str, Any]]:
-    """The units that vary most, widest first: as `unit_table`, with "samples", the top ones, where x are pictures."""
+def units_of(found: Given, names: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """The units that vary most, widest first: as `unit_table`, with "samples", the top ones, where x are pictures.
+
+    names  of the features of x
+    """
     codes, factors = found.arrays["codes"], found.arrays.get("factors")
     x = found.arrays.get("x")
     flat = None if x is None else x.reshape(len(x), -1)
-    columns = flat if flat is not None and flat.shape[1] <= WIDE and x is not None and x.ndim == 2 else None
+    columns: Any = flat if flat is not None and flat.shape[1] <= WIDE and x is not None and x.ndim == 2 else None
+    if columns is not None and len(set(names)) == len(columns.T):
+        columns = dict(zip(names, columns.T, strict=True))
     widest = _widest(codes)[:UNITS]
     named = None if factors is None else dict(zip(found.factors, factors.T, strict=True))
     try:

@@ -21,6 +21,7 @@ from . import METRICS
 from .arrays import CALLABLES
 from .given import Given
 from .record import Metric, Reading
+from .unfinished import Unfinished
 
 PARALLEL_VALUES = 500_000  # codes and x together; below, starting processes takes longer than measuring
 
@@ -57,11 +58,13 @@ def read_all(
     options: Mapping[str, Mapping[str, Any]],
     processes: int,
     report: Report | None = None,
+    unfinished: Unfinished | None = None,
 ) -> dict[Job, Taken]:
     """Every job's reading.
 
-    options    metric -> its settings
-    processes  how many at once; 1 for large callables, few rows, or metrics that other modules registered
+    options     metric -> its settings
+    processes   how many at once; 1 for large callables, few rows, or metrics that other modules registered
+    unfinished  where readings are kept as soon as they are taken, and found again
     """
     found: dict[Job, Taken] = {}
     here, there = [], []
@@ -80,8 +83,8 @@ def read_all(
 
         pool = Parallel(n_jobs=processes, return_as="generator_unordered", batch_size=1)
         pieces = _pieces(there)
-        keep(pool(delayed(_read_piece)(piece, _arrays(piece, variants), options) for piece in pieces))
-    keep(_read_piece([job], _arrays([job], variants), options) for job in here)
+        keep(pool(delayed(_read_piece)(piece, _arrays(piece, variants), options, unfinished) for piece in pieces))
+    keep(_read_piece([job], _arrays([job], variants), options, unfinished) for job in here)
     return {job: found[job] for job in jobs}
 
 
@@ -114,13 +117,29 @@ def _arrays(piece: list[Job], variants: Mapping[str, Given]) -> dict[str, Any]:
 
 
 def _read_piece(
-    piece: list[Job], arrays: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]]
+    piece: list[Job],
+    arrays: Mapping[str, Any],
+    options: Mapping[str, Mapping[str, Any]],
+    unfinished: Unfinished | None,
 ) -> list[tuple[Job, Taken]]:
     nuisances = arrays.get("nuisances", {})
     taken = []
     for job in piece:
         given = {**arrays, "nuisance": nuisances[job.nuisance]} if job.nuisance in nuisances else arrays
-        taken.append((job, read_one(METRICS[job.metric], given, options[job.metric])))
+        taken.append((job, _once(job, given, options[job.metric], unfinished)))
+    return taken
+
+
+def _once(job: Job, arrays: Mapping[str, Any], options: Mapping[str, Any], unfinished: Unfinished | None) -> Taken:
+    if unfinished is None:
+        return read_one(METRICS[job.metric], arrays, options)
+    name = (job.variant, job.metric, job.nuisance)
+    known = unfinished.known(name, options)
+    if known is not None:
+        return Taken(*known)
+    taken = read_one(METRICS[job.metric], arrays, options)
+    if taken.reading is not None:
+        unfinished.keep(name, options, taken.reading, taken.seconds)
     return taken
 
 

@@ -43,7 +43,7 @@ def unit_table(
     rows = floats("codes", codes)
     names = np.arange(len(rows)) if keys is None else plain(keys)
     known = None if factors is None else factor_table(factors)
-    features = None if columns is None else factor_table(columns)
+    features = None if columns is None else factor_table(columns, "column")
     for what, many in (("keys", names), ("factors", known and known[0]), ("columns", features and features[0])):
         if many is not None and len(many) != len(rows):
             raise DataError(f"{len(many)} {what} for {len(rows)} codes", "give one per row of the codes")

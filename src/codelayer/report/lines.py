@@ -221,6 +221,7 @@ def bars(
     x_label: str = "",
     highlight: int | None = None,
     title: str = "",
+    named: str = "chance",
 ) -> Figure:
     """One row per name: the value as a dot on its interval, and chance.
 
@@ -228,6 +229,7 @@ def bars(
     low, high      (rows,) ends of the intervals, or None
     chance         one level for all rows (a dashed line), or one per row (a tick each)
     highlight      row drawn strong
+    named          the word for the one level of `chance`
     errors         DataError when the lengths differ
     """
     titles = [one_line(name) for name in names]
@@ -243,11 +245,11 @@ def bars(
         )
 
     def draw(width: int) -> tuple[str, float]:
-        return _draw_bars(titles, value, lows, highs, level, one_level, x_label, highlight, width)
+        return _draw_bars(titles, value, lows, highs, level, named if one_level else "", x_label, highlight, width)
 
     told = "; ".join(f"{n}: {interval(*v)}" for n, *v in list(zip(titles, value, lows, highs, strict=True))[:12])
     rows = [[n, *v] for n, *v in zip(titles, *map(_plain, (value, lows, highs, level)), strict=True)]
-    data: Rows = (["name", x_label or "value", "low", "high", "chance"], rows)
+    data: Rows = (["name", x_label or "value", "low", "high", named], rows)
     return drawn(title or x_label or "values", f"{seen(len(titles), 'row')}. {told}.", draw, data)
 
 
@@ -257,7 +259,7 @@ def _draw_bars(
     low: np.ndarray,
     high: np.ndarray,
     level: np.ndarray,
-    one_level: bool,
+    named: str,
     x_label: str,
     highlight: int | None,
     width: int,
@@ -270,14 +272,14 @@ def _draw_bars(
     room = min(max(text_width(name, size) for name in names) + 16, width * 0.32) if wide else 8
     row = 30 if wide else 46
     right = max(text_width(text, size * 1.08) for text in texts) + 14 if wide else 12
-    top = 1.5 * size if one_level and np.isfinite(level[0]) else 8
+    top = 1.5 * size if named and np.isfinite(level[0]) else 8
     box = Box(room, top, width - right, top + row * len(names) + (0 if wide else 8))
     x = scale(np.concatenate([value, low, high, level]), box.left, box.right, pad=0.04)
     parts = [line(x(t), box.top, x(t), box.bottom, "grid") for t in x.ticks(x_count(box))]
     parts.append(axes(box, x, None, x_label, size=size))
-    if one_level and np.isfinite(level[0]):
+    if named and np.isfinite(level[0]):
         parts.append(line(x(level[0]), box.top, x(level[0]), box.bottom, "chance"))
-        parts.append(label(x(level[0]), size, "chance", "tick", "middle"))
+        parts.append(label(x(level[0]), size, named, "tick", "middle"))
     for i, name in enumerate(names):
         middle = box.top + row * (i + (0.5 if wide else 0.72))
         base = middle + size * 0.35
@@ -291,7 +293,7 @@ def _draw_bars(
             inner += label(width - 12, middle - size * 0.75, texts[i], "value", "end")
         if np.isfinite(low[i]) and np.isfinite(high[i]):
             inner += line(x(low[i]), middle, x(high[i]), middle, "whisker thick")
-        if not one_level and np.isfinite(level[i]):
+        if not named and np.isfinite(level[i]):
             inner += line(x(level[i]), middle - 8, x(level[i]), middle + 8, "chance")
         if np.isfinite(value[i]):
             inner += dot(x(value[i]), middle, 5, "dot", f"{name}: {texts[i]}")

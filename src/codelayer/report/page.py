@@ -58,10 +58,11 @@ class Report:
         report.write("report.html")
 
     What comes before the first section is the opening; warnings stand below it in one box.
+    warned  the word for what is in that box, such as "note" where most of it only informs
     """
 
-    def __init__(self, title: str, subtitle: str = "") -> None:
-        self.title, self.subtitle = one_line(title), one_line(subtitle)
+    def __init__(self, title: str, subtitle: str = "", warned: str = "warning") -> None:
+        self.title, self.subtitle, self.warned = one_line(title), one_line(subtitle), one_line(warned)
         self._intro = _Section("", "")
         self._sections: list[_Section] = []
         self._warnings: list[str] = []
@@ -158,6 +159,7 @@ class Report:
             intro=[self._ready(block) for block in self._intro.blocks],
             sections=sections,
             warnings=[self._inline(one) for one in self._warnings],
+            warned=self.warned,
             notes=[self._inline(one) for one in self._notes],
         )
 

@@ -85,7 +85,8 @@ Download CSV</button>
 {%- if subtitle %}<p class="subtitle">{{ subtitle }}</p>{% endif %}</header>
 <div class="intro">{{ content(intro) }}</div>
 {%- if warnings %}
-<aside class="warnings" aria-label="Warnings"><h2>{{ warnings|length }} warning{{ "s" if warnings|length > 1 }}</h2>
+<aside class="warnings" aria-label="{{ warned }}s">
+<h2>{{ warnings|length }} {{ warned }}{{ "s" if warnings|length > 1 }}</h2>
 <ul>{% for one in warnings %}<li>{{ one }}</li>{% endfor %}</ul></aside>
 {%- endif %}
 {%- if sections|length > 4 %}

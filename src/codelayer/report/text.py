@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MISSING = "\u2013"
+ROUNDING = 1e-6  # an interval narrower than this share of its value is none
 # direction overrides can make a name read as another one
 _HIDDEN = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\ufffd")
 
@@ -69,7 +70,7 @@ def interval(value: Any, low: Any, high: Any) -> str:
         return number(value)
     known = [one for one in ends if one is not None]
     size, half = max(abs(one) for one in known), (known[2] - known[1]) / 2
-    if not math.isfinite(size) or not math.isfinite(half) or half <= 0 or not 1e-3 <= size < 1e6:
+    if not math.isfinite(size) or not math.isfinite(half) or half <= ROUNDING * size or not 1e-3 <= size < 1e6:
         return f"{number(value)} [{number(low)}, {number(high)}]"
     decimals = max(math.ceil(-math.log10(half)), 2 if size < 10 else 1 if size < 100 else 0)
     first, second, third = (f"{one:,.{min(decimals, 6)}f}" for one in known)

@@ -76,6 +76,7 @@ def card_of_files(
     columns: Sequence[str] = (),
     only: Sequence[str] = (),
     progress: Told | None = None,
+    keep: Path | None = None,
 ) -> Card:
     """Measure a file of codes, or the codes that a bundle makes of x.
 
@@ -83,6 +84,7 @@ def card_of_files(
     labels   a file, row for row; or a column (in an .npz an array) of x
     x        any source, encoded by its own schema, or by the bundle's; labels and factors that are part of it are used
     beside   what else is known; bundle also gives encode, decode and the stages of its net
+    keep     a folder for finished readings, see `card`
     errors   DataError: files that cannot be read, or do not fit each other
     """
     if task not in (None, "class", "number"):
@@ -101,7 +103,7 @@ def card_of_files(
     kept, notes = _kept(rows.codes, seed)
     rows.notes[:0] = notes
     given = {name: _some(one, kept, len(rows.codes)) for name, one in rows.given.items()}
-    found = card(rows.codes[kept], task=task, seed=seed, only=tuple(only), progress=progress, **given)
+    found = card(rows.codes[kept], task=task, seed=seed, only=tuple(only), progress=progress, keep=keep, **given)
     found["name"] = Path(codes if codes is not None else str(bundle)).name
     found["notes"] = [*rows.notes, *found["notes"]]
     return found
@@ -147,6 +149,7 @@ def _with_x(
     schema = Schema.fit(data.x) if coder is None else coder.schema_
     made = _Rows(values, notes=[*data.notes, *(schema.notes if coder is None else ())])
     made.given = {"x": schema.encode(data.x), "labels": data.labels, "factors": data.factors}
+    made.given["columns"] = schema.names if schema.kind == "table" else ()
     if coder is not None:
         made.given |= _of_coder(coder, data.x, made.given["x"])
     return made

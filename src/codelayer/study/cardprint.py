@@ -7,17 +7,22 @@ Skips  the metrics, and the page.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import signal
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import DataError
+from ..errors import DataError, RunError
 from ..measure import Card, compare, save_card, save_comparison
 from ..measure.cardpage import card_cells
 from ..measure.comparisonpage import comparison_cells
+from ..measure.unfinished import clear
 from ..report import table_text
 from .cardfiles import Beside, card_of_files, cards_of
 
 Update = Callable[[float, str], None]
+UNFINISHED = "unfinished"
 
 
 def measure_codes(
@@ -36,23 +41,64 @@ def measure_codes(
 
     sources  files of codes or folders of cards; none where a bundle makes the codes
     update   told (done, what) as metrics are read
-    errors   as `card_of_files`, `compare`
+    errors   as `card_of_files`, `compare`; RunError: `out` is a file
+
+    Finished readings are kept in `out`/unfinished until everything is written: the same call goes on after a stop.
     """
+    if Path(out).is_file():
+        raise RunError(f"{out} is a file, not a folder", "choose another --out")
+    keep = Path(out) / UNFINISHED
 
     def taken(codes: str | None) -> Card:
         def told(done: int, of: int, what: str) -> None:
             update(done, f"of {of}: {what}")
 
         return card_of_files(
-            codes, None, x, task, seed, beside=beside, bundle=bundle, columns=columns, only=only, progress=told
+            codes,
+            None,
+            x,
+            task,
+            seed,
+            beside=beside,
+            bundle=bundle,
+            columns=columns,
+            only=only,
+            progress=told,
+            keep=keep,
         )
 
-    if len(sources) < 2:
-        if sources and Path(sources[0]).is_dir():
-            raise DataError(f"{sources[0]} is a folder", "give a file of codes, or two cards to compare")
-        found = taken(sources[0] if sources else None)
-        return _one(found, out)
-    cards = cards_of(sources, taken)
+    if len(sources) == 1 and Path(sources[0]).is_dir():
+        raise DataError(f"{sources[0]} is a folder", "give a file of codes, or two cards to compare")
+    with _kept_in(keep):
+        if len(sources) < 2:
+            lines = _one(taken(sources[0] if sources else None), out)
+        else:
+            lines = _several(cards_of(sources, taken), out)
+    clear(keep)
+    return lines
+
+
+@contextmanager
+def _kept_in(keep: Path) -> Generator[None]:
+    """Ctrl-C says what is kept; a request to end (SIGTERM) is heard as Ctrl-C, so that worker processes end as well."""
+    here = threading.current_thread() is threading.main_thread()
+    unheard = here and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if unheard:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not keep.is_dir():
+            raise
+        raise KeyboardInterrupt(
+            f"what was measured is kept in {keep}; give the same command again to continue"
+        ) from None
+    finally:
+        if unheard:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _several(cards: dict[str, Card], out: str) -> list[str]:
     for name, card in cards.items():
         save_card(card, Path(out) / name, name)
     found = compare(cards)
