@@ -138,7 +138,8 @@ def _exported(model: Any, data: bytes, rows: Any) -> dict[str, np.ndarray]:
         first = np.array([0])  # alone: an export must not depend on how many rows there are
         yield feeds(coder.schema_, take(rows, first), task)
         for start in range(1, rows_of(rows), coder.block_rows):
-            yield feeds(coder.schema_, take(rows, np.arange(start, min(start + coder.block_rows, rows_of(rows)))))
+            block = np.arange(start, min(start + coder.block_rows, rows_of(rows)))
+            yield feeds(coder.schema_, take(rows, block), task)
 
     return run(session(data), some())
 

@@ -11,7 +11,7 @@ class is a target of its own, so that the labels are the model's whatever the op
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from ..errors import ExportError
 from ..learn.forest import Forest, rounded_down
 from .preparing import ML, Graph
 
-LINKS = ("none", "logistic", "softmax")
+FORESTS = ("RandomForestClassifier", "RandomForestRegressor", "ExtraTreesClassifier", "ExtraTreesRegressor")
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,15 @@ def of_forest(forest: Forest) -> Trees:
 
 
 def of_model(model: Any) -> Trees | None:
-    """The trees of a boosted model that is known here; None of any other.
+    """The trees of a boosted model, or of a forest that saw missing numbers; None of any other.
 
     errors  ExportError: splits on categories, an unknown objective
     """
     home = type(model).__module__.partition(".")[0]
     if home == "lightgbm" and hasattr(model, "booster_"):
         return _of_lightgbm(model)
+    if home == "sklearn" and type(model).__name__ in FORESTS and model.n_outputs_ == 1:
+        return _of_forest_with_missing(model)
     if home == "sklearn" and hasattr(model, "_predictors") and hasattr(model, "_baseline_prediction"):
         return _of_histograms(model)
     return None
@@ -111,6 +113,11 @@ def add_trees(trees: Trees, name: str, graph: Graph) -> str:
 
 
 # --- scikit-learn -------------------------------------------------------------------------------------------------
+
+
+def _of_forest_with_missing(model: Any) -> Trees | None:
+    nan_left = np.concatenate([one.tree_.missing_go_to_left for one in model.estimators_]).astype(bool)
+    return replace(of_forest(Forest.of(model)), nan_left=nan_left) if nan_left.any() else None
 
 
 def _of_histograms(model: Any) -> Trees:
