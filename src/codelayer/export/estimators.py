@@ -67,7 +67,7 @@ def _of_trees(trees: Trees, estimator: Any, features: int) -> Any:
         outputs = [info("number", FLOAT, [ROWS])]
     else:
         graph.node("Identity", summed, output="probabilities")
-        places = graph.node("ArgMax", summed, axis=1, keepdims=0)
+        places = graph.node("ArgMax", summed, attributes={"axis": 1, "keepdims": 0})
         classes = tuple(plain_label(one) for one in estimator.classes_)
         outputs = [info("probabilities", FLOAT, [ROWS, len(classes)]), label_output(classes, graph, places)]
     return model_of(graph, [info(BLOCK, FLOAT, [ROWS, features])], outputs)

@@ -212,7 +212,7 @@ def forest_outputs(forest: Forest, graph: Graph, features: str) -> list[Any]:
         graph.node("Reshape", summed, graph.constant([-1], np.int64), output="number")
         return [info("number", FLOAT, [ROWS])]
     graph.node("Identity", summed, output="probabilities")
-    places = graph.node("ArgMax", summed, axis=1, keepdims=0)
+    places = graph.node("ArgMax", summed, attributes={"axis": 1, "keepdims": 0})
     classes = tuple(plain_label(one) for one in forest.classes)
     return [info("probabilities", FLOAT, [ROWS, len(classes)]), label_output(classes, graph, places)]
 
@@ -224,7 +224,7 @@ def label_output(classes: tuple[Any, ...], graph: Graph, places: str) -> Any:
     name = f"{graph.prefix}classes"
     tensor = onnx.numpy_helper.from_array(table, name)
     graph.constants.append(tensor)
-    graph.node("Gather", name, places, output="label", axis=0)
+    graph.node("Gather", name, places, output="label", attributes={"axis": 0})
     return onnx.helper.make_tensor_value_info("label", tensor.data_type, [ROWS])
 
 

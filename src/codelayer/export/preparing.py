@@ -10,8 +10,9 @@ category. Numbers are scaled in single precision where that rounds a code by les
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,14 @@ class Graph:
     nodes: list[Any] = field(default_factory=list)
     constants: list[Any] = field(default_factory=list)
 
-    def node(self, operator: str, *inputs: str, domain: str = "", output: str = "", **attributes: Any) -> str:
+    def node(
+        self,
+        operator: str,
+        *inputs: str,
+        domain: str = "",
+        output: str = "",
+        attributes: Mapping[str, Any] = MappingProxyType({}),
+    ) -> str:
         """Add a node; returns the name of what it gives."""
         output = output or f"{self.prefix}{operator}{len(self.nodes)}"
         made = library("onnx.helper").make_node(
@@ -56,13 +64,13 @@ class Graph:
 
     def joined(self, names: Sequence[str]) -> str:
         """Several (rows, k) side by side."""
-        return names[0] if len(names) == 1 else self.node("Concat", *names, axis=1)
+        return names[0] if len(names) == 1 else self.node("Concat", *names, attributes={"axis": 1})
 
     def picked(self, name: str, places: Sequence[int], of: int) -> str:
         """Columns of (rows, of) in another order."""
         if list(places) == list(range(of)):
             return name
-        return self.node("Gather", name, self.constant(places, np.int64), axis=1)
+        return self.node("Gather", name, self.constant(places, np.int64), attributes={"axis": 1})
 
 
 def input_infos(inputs: Sequence[Input]) -> list[Any]:
@@ -81,7 +89,7 @@ def prepare(schema: Schema, inputs: Sequence[Input], graph: Graph) -> str:
 def _block(schema: Schema, one: Input, graph: Graph) -> str:
     name = one.name
     if one.kind == "pixels":
-        name = graph.node("Cast", name, to=FLOAT)
+        name = graph.node("Cast", name, attributes={"to": FLOAT})
     if schema.flat:
         name = graph.node("Unsqueeze", name, graph.constant([len(one.shape) + 1], np.int64))
     name = _scaled(name, schema.center, schema.spread, graph)
@@ -92,12 +100,12 @@ def _scaled(name: str, center: np.ndarray, spread: np.ndarray, graph: Graph) -> 
     """(value - center) / spread of float32, as float32."""
     dtype = np.float64 if (np.abs(center) > 64 * np.abs(spread)).any() else np.float32
     if dtype == np.float64:
-        name = graph.node("Cast", name, to=DOUBLE)
+        name = graph.node("Cast", name, attributes={"to": DOUBLE})
     if center.any():
         name = graph.node("Sub", name, graph.constant(center, dtype))
     if (spread != 1).any():
         name = graph.node("Div", name, graph.constant(spread, dtype))
-    return graph.node("Cast", name, to=FLOAT) if dtype == np.float64 else name
+    return graph.node("Cast", name, attributes={"to": FLOAT}) if dtype == np.float64 else name
 
 
 # --- tables -------------------------------------------------------------------------------------------------------
@@ -134,7 +142,7 @@ def _with_missing(scaled: str, columns: list[Column], graph: Graph) -> tuple[Enc
     found = [(graph.node("Where", known, scaled, graph.constant(0)), [(i, 0) for i in range(len(columns))])]
     told = [i for i, column in enumerate(columns) if column.has_missing]
     if told:
-        missing = graph.node("Cast", graph.node("Not", known), to=FLOAT)
+        missing = graph.node("Cast", graph.node("Not", known), attributes={"to": FLOAT})
         last = [(i, len(columns[i].labels()) - 1) for i in told]
         found.append((graph.picked(missing, told, len(columns)), last))
     return found, known
@@ -146,7 +154,7 @@ def _categories(columns: list[Column], names: list[str], graph: Graph) -> Encode
     at = np.repeat(np.arange(len(columns)), widths)
     own = np.concatenate([np.arange(width) for width in widths])
     repeated = graph.picked(graph.joined(found), at.tolist(), len(columns))
-    hot = graph.node("Cast", graph.node("Equal", repeated, graph.constant(own, np.int64)), to=FLOAT)
+    hot = graph.node("Cast", graph.node("Equal", repeated, graph.constant(own, np.int64)), attributes={"to": FLOAT})
     return [(hot, list(zip(at.tolist(), own.tolist(), strict=True)))]
 
 
@@ -163,9 +171,11 @@ def _index(column: Column, name: str, graph: Graph) -> str:
         "LabelEncoder",
         name,
         domain=ML,
-        keys_strings=list(keys),
-        values_int64s=list(keys.values()),
-        default_int64=unknown,
+        attributes={
+            "keys_strings": list(keys),
+            "values_int64s": list(keys.values()),
+            "default_int64": unknown,
+        },
     )
 
 
@@ -176,16 +186,18 @@ def _times(columns: list[Column], names: list[str], graph: Graph) -> Encoded:
         "Div", graph.node("Sub", graph.constant(high, np.float64), seconds), graph.constant(DAY, np.float64)
     )
     centred = graph.node("Sub", days, graph.constant(mean, np.float64))
-    age = graph.node("Cast", graph.node("Div", centred, graph.constant(scale, np.float64)), to=FLOAT)
+    age = graph.node("Cast", graph.node("Div", centred, graph.constant(scale, np.float64)), attributes={"to": FLOAT})
     found, known = _with_missing(age, columns, graph)
     waves = [(i, 1 + 2 * j, WAVES[part]) for i, c in enumerate(columns) for j, part in enumerate(c.vocabulary[1:])]
     if not waves:
         return found
     at, lengths = [i for i, _, _ in waves], np.array([length for _, _, length in waves])
     since = graph.node("Sub", seconds, graph.constant(_MONDAY, np.float64))
-    turns = graph.node("Mod", graph.picked(since, at, len(columns)), graph.constant(lengths, np.float64), fmod=1)
+    turns = graph.node(
+        "Mod", graph.picked(since, at, len(columns)), graph.constant(lengths, np.float64), attributes={"fmod": 1}
+    )
     angle = graph.node("Mul", turns, graph.constant(2 * np.pi / lengths, np.float64))
-    angle = graph.node("Cast", angle, to=FLOAT)
+    angle = graph.node("Cast", angle, attributes={"to": FLOAT})
     there = graph.picked(known, at, len(columns))
     for turn, step in (("Sin", 0), ("Cos", 1)):
         wave = graph.node("Where", there, graph.node(turn, angle), graph.constant(0))

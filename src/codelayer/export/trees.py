@@ -87,28 +87,30 @@ def add_trees(trees: Trees, name: str, graph: Graph) -> str:
         "TreeEnsembleRegressor",
         name,
         domain=ML,
-        n_targets=trees.value.shape[1],
-        aggregate_function="SUM",
-        post_transform="NONE",
-        base_values=trees.base.tolist(),
-        nodes_treeids=tree.tolist(),
-        nodes_nodeids=node.tolist(),
-        nodes_featureids=np.where(leaf, 0, trees.feature).tolist(),
-        nodes_values=np.where(leaf, 0, trees.threshold).astype(np.float32).tolist(),
-        nodes_modes=np.where(leaf, "LEAF", "BRANCH_LEQ").tolist(),
-        nodes_truenodeids=children[:, 0].tolist(),
-        nodes_falsenodeids=children[:, 1].tolist(),
-        nodes_missing_value_tracks_true=trees.nan_left.astype(int).tolist(),
-        target_treeids=tree[at].tolist(),
-        target_nodeids=node[at].tolist(),
-        target_ids=target.tolist(),
-        target_weights=trees.value[at, target].tolist(),
+        attributes={
+            "n_targets": trees.value.shape[1],
+            "aggregate_function": "SUM",
+            "post_transform": "NONE",
+            "base_values": trees.base.tolist(),
+            "nodes_treeids": tree.tolist(),
+            "nodes_nodeids": node.tolist(),
+            "nodes_featureids": np.where(leaf, 0, trees.feature).tolist(),
+            "nodes_values": np.where(leaf, 0, trees.threshold).astype(np.float32).tolist(),
+            "nodes_modes": np.where(leaf, "LEAF", "BRANCH_LEQ").tolist(),
+            "nodes_truenodeids": children[:, 0].tolist(),
+            "nodes_falsenodeids": children[:, 1].tolist(),
+            "nodes_missing_value_tracks_true": trees.nan_left.astype(int).tolist(),
+            "target_treeids": tree[at].tolist(),
+            "target_nodeids": node[at].tolist(),
+            "target_ids": target.tolist(),
+            "target_weights": trees.value[at, target].tolist(),
+        },
     )
     if trees.link == "softmax":
-        return graph.node("Softmax", summed, axis=1)
+        return graph.node("Softmax", summed, attributes={"axis": 1})
     if trees.link == "logistic":
         chance = graph.node("Sigmoid", summed)
-        return graph.node("Concat", graph.node("Sub", graph.constant(1), chance), chance, axis=1)
+        return graph.node("Concat", graph.node("Sub", graph.constant(1), chance), chance, attributes={"axis": 1})
     return summed
 
 
