@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import tables_distributed
+import tables_export
 import tables_factors
 import tables_learning
 import tables_measure
@@ -29,6 +30,7 @@ TOPICS = (
     tables_distributed,
     tables_measure,
     tables_speed,
+    tables_export,
 )
 HEAD = """# Figures
 

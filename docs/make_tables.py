@@ -18,8 +18,9 @@ from codelayer import RECIPES, Autoencoder, Dictionary, Lista, commands
 from codelayer.measure import METRICS
 from codelayer.measure.cards import in_order
 from codelayer.registry import PARTS, spell
+from codelayer.ship import commands as ship
 
-PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+PLACE = re.compile(r"(<!-- table: (\w[\w ]*) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 BARE = (inspect.Parameter.empty, None, False, ())
 SLOTS = ("corruption", "bottleneck", "loss", "penalty", "constraint", "view", "transform", "net")
 OPTION = re.compile(r"^(\w+(?:, \w+)*) {2,}(\S.*)$")
@@ -122,11 +123,10 @@ def estimator(cls: type) -> Callable[[], str]:
     return made
 
 
-def command(name: str) -> Callable[[], str]:
+def command(function: Callable[..., None]) -> Callable[[], str]:
     """The options of a command, read off its function."""
 
     def made() -> str:
-        function = next(one for one in commands.COMMANDS if one.__name__ == name)
         told: dict[str, str] = {}
         last = ""
         for line in (inspect.getdoc(function) or "").splitlines():
@@ -154,7 +154,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "estimator": estimator(Autoencoder),
     "dictionary": estimator(Dictionary),
     "lista": estimator(Lista),
-    **{one.__name__: command(one.__name__) for one in commands.COMMANDS},
+    **{one.__name__: command(one) for one in commands.COMMANDS},
+    **{f"ship {one.__name__}": command(one) for one in ship.COMMANDS},
 }
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .data.schema import Schema
     from .data.splits import split
     from .data.tables import Table
-    from .errors import BundleError, CodelayerError, DataError, RunError, SentenceError
+    from .errors import BundleError, CodelayerError, DataError, ExportError, RunError, SentenceError
     from .learn.autoencoder import Autoencoder
     from .learn.baselines import KMeansFeatures, Pca, RandomProjection, RawFeatures
     from .learn.heads import Head, Headed
@@ -33,6 +33,7 @@ _HOMES = {
     "Data": "data.load",
     "DataError": "errors",
     "Dictionary": "learn.sparse_coding",
+    "ExportError": "errors",
     "Head": "learn.heads",
     "Headed": "learn.heads",
     "Isomap": "learn.manifold",
@@ -61,6 +62,7 @@ __all__ = [
     "Data",
     "DataError",
     "Dictionary",
+    "ExportError",
     "Head",
     "Headed",
     "Isomap",

@@ -247,19 +247,20 @@ def reconstruct(bundle: str, data: str, *, out: str, errors: str | None = None) 
 def predict(bundle: str, data: str, *, out: str) -> None:
     """Predict labels with their probabilities, or numbers.
 
-    bundle: what study --label saved: a code with its head
+    bundle: what study --label saved: a code with its head, or a forest; a study's folder gives the forest if it won
     data: a file, folder or name of the kind the bundle was learned on
     out: a .csv or .parquet file: key, label and one column per class; or key and number
     """
     from .learn.files import predict_file
     from .learn.heads import Headed
-    from .learn.saved import bundle_in, load, set_aside
+    from .learn.saved import load, predictor_in, set_aside
 
-    model = load(bundle_in(bundle))
+    place = predictor_in(bundle)
+    model = load(place)
     if not isinstance(model, Headed):
         raise DataError(f"{bundle} has no head, so that it cannot predict", "codelayer study --label makes one")
     with _progress("predict") as progress:
-        done = predict_file(model, data, out, progress.update, set_aside(bundle_in(bundle)))
+        done = predict_file(model, data, out, progress.update, set_aside(place))
     _tell_written(done, out)
 
 

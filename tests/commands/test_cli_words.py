@@ -12,9 +12,11 @@ import sys
 import pytest
 
 from codelayer import Autoencoder, Study, __version__, cli, commands
+from codelayer.ship import commands as ship
 
 HEAVY = ("torch", "numpy", "sklearn", "scipy", "pyarrow", "pandas", "rich")
 COMMANDS = {function.__name__: function for function in commands.COMMANDS}
+COMMANDS |= {f"ship {function.__name__}": function for function in ship.COMMANDS}
 OPTIONS = [
     (name, one) for name, function in COMMANDS.items() for one in inspect.signature(function).parameters.values()
 ]
@@ -26,7 +28,9 @@ def printed(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_the_commands_are_these():
-    assert list(COMMANDS) == ["study", "learn", "encode", "decode", "reconstruct", "predict", "measure", "info"]
+    found = [name for name in COMMANDS if not name.startswith("ship ")]
+    assert found == ["study", "learn", "encode", "decode", "reconstruct", "predict", "measure", "info"]
+    assert "ship export" in COMMANDS
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -42,7 +46,7 @@ def test_every_parameter_has_a_line_of_help_and_no_line_speaks_of_another(name):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_shows_every_option_with_its_default(name, capsys):
-    told = " ".join(printed([name, "--help"], capsys).split())
+    told = " ".join(printed([*name.split(), "--help"], capsys).split())
     for one in inspect.signature(COMMANDS[name]).parameters.values():
         if one.kind is not inspect.Parameter.KEYWORD_ONLY:
             assert f"{one.name.upper()} " in told

@@ -1,4 +1,4 @@
-"""The files of a study's folder: results.parquet, codes.parquet, bundle/.
+"""The files of a study's folder: results.parquet, codes.parquet, bundle/; forest/ and forest.onnx where it won.
 
 Reads  findings.
 Gives  files, each written whole or not at all.
@@ -6,6 +6,7 @@ Gives  files, each written whole or not at all.
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..bundle import write_atomic
+from ..export import to_onnx
+from ..learn.baselines import RawFeatures
 from ..learn.coder import Coder
 from ..learn.files import encode_file
+from ..learn.headed_forest import ForestHead, HeadedForest
 from ..learn.heads import Head, Headed
 from ..measure.curves import label_efficiency
 from ..measure.draws import labelled
 from ..measure.intervals import curve_bands
 from ..measure.probes import linear_probe
+from .controls import ForestControl
 from .findings import Findings
+from .rivals import seed_of
+
+FOREST = "forest"
 
 
 def save_bundle(found: Findings, coder: Coder) -> None:
@@ -30,20 +38,38 @@ def save_bundle(found: Findings, coder: Coder) -> None:
     study, race = found.study, found.race
     names = (study.label, study.group, study.time, *study.drop)
     aside = [name for name in names if isinstance(name, str)]
-    facts = {
-        "study": {"winner": found.choice.winner, "best_code": race.best_code, "data": parts.data.name},
-        "set_aside": aside,
-    }
+    told = {"winner": found.choice.winner, "best_code": race.best_code, "data": parts.data.name}
+    facts = {"study": told, "set_aside": aside}
     path = found.folder / "bundle"
     if parts.task is None:
         coder.save(path, facts)
         return
-    y = parts.known_labels("train")
-    known = labelled(y)
-    codes = coder.transform(parts.rows("train"))
-    truth = y[known].astype(float) if parts.task == "number" else y[known]
+    codes, known, truth = _labelled_codes(coder, found)
     probe = linear_probe(codes, parts.task).fit(codes[known], truth)
     Headed(coder, Head.from_probe(probe, parts.task)).save(path, facts)
+    if found.choice.winner == FOREST:
+        _save_forest(found, facts)
+
+
+def _labelled_codes(coder: Coder, found: Findings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The codes of the train rows, which of them are labelled, and the labels of those."""
+    y = found.parts.known_labels("train")
+    known = labelled(y)
+    truth = y[known].astype(float) if found.parts.task == "number" else y[known]
+    return coder.transform(found.parts.rows("train")), known, truth
+
+
+def _save_forest(found: Findings, facts: dict[str, Any]) -> None:
+    """forest/, grown on all labelled train rows; and forest.onnx beside it where the extra `export` is installed."""
+    raw = found.race.coder("raw")
+    if not isinstance(raw, RawFeatures):
+        return
+    codes, known, truth = _labelled_codes(raw, found)
+    grown = ForestControl(str(found.parts.task), seed_of(found.study.seed, 0)).fit(codes[known], truth)
+    model = HeadedForest(raw, ForestHead.of(grown.forest))
+    model.save(found.folder / FOREST, facts)
+    if all(importlib.util.find_spec(name) for name in ("onnx", "onnxscript", "onnxruntime")):
+        to_onnx(found.folder / FOREST, found.folder / f"{FOREST}.onnx", found.parts.rows("train"))
 
 
 def save_codes(found: Findings, coder: Coder) -> None:

@@ -57,6 +57,8 @@ def sentences(found: Findings) -> list[str]:
         lines[0] = f"Nothing is within the budget; without one: {lines[0]}"
     if name == "raw" or role == "control":
         lines.append(f"The saved bundle holds the best code, {found.title(race.best_code)}, with a linear head.")
+    if name == "forest":
+        lines.append("The forest itself is saved beside it, and predict uses it.")
     return lines
 
 
@@ -165,6 +167,8 @@ def command(found: Findings) -> str:
     folder = found.folder.as_posix()
     source = found.study.data if isinstance(found.study.data, str | Path) else "DATA"
     bundle_path = quoted(f"{folder}/bundle")
+    if found.parts.task is not None and found.choice.winner == "forest":
+        return f"codelayer predict {quoted(folder)} {quoted(str(source))} --out predictions.csv"
     if (
         found.parts.task is not None
         and found.race.rival(found.choice.winner).role == "code"

@@ -1,7 +1,7 @@
 """The verdict: what a study found, as plain JSON, and everything that is written at its end.
 
 Reads  the finished race and its choice.
-Gives  report.html, results.parquet, codes.parquet, bundle/ and, last of all, verdict.json.
+Gives  report.html, results.parquet, codes.parquet, bundle/ (and forest/ where it won); last of all, verdict.json.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from ..bundle import plain, write_atomic
 from .findings import Findings
 from .page import write_page
-from .results import result_rows, save_bundle, save_codes, save_results
+from .results import FOREST, result_rows, save_bundle, save_codes, save_results
 from .sentences import command, sentences
 
 
@@ -62,6 +62,7 @@ def verdict_of(found: Findings) -> dict[str, Any]:
             "results": "results.parquet",
             "codes": "codes.parquet",
             "bundle": "bundle",
+            **{name: name for name in (FOREST, f"{FOREST}.onnx") if (found.folder / name).exists()},
         },
         "warnings": study.warnings_,
         "not_measured": [{"what": what, "why": why} for what, why in study.missing_],
