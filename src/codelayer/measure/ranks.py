@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +49,7 @@ class Near:
     in_codes: np.ndarray
     later: np.ndarray
     alike: np.ndarray | None
-    parts: tuple[Any, ...]
+    parts: tuple[Coranking, ...]
 
     def shared(self, k: int) -> np.ndarray:
         """How many of the k nearest rows both spaces share, per row (m,)."""
@@ -83,7 +83,7 @@ class Coranking(Near):
         return np.where(room > 1e-9 * k, (self.overlap - self.luck) / np.where(room > 0, room, 1), np.nan)
 
 
-_KEPT: Kept[Near] = Kept(KEPT)
+_KEPT: Kept[Any] = Kept(2 * KEPT)  # of one pair: the parts, and the whole or the nearest
 
 
 def coranking(codes: Any, x: Any, k_max: int = K_MAX, anchors: int = 1000, seed: int = 0) -> Coranking:
@@ -95,7 +95,7 @@ def coranking(codes: Any, x: Any, k_max: int = K_MAX, anchors: int = 1000, seed:
     errors   DataError: values that are not finite numbers, rows of unequal number, fewer than 3 rows
     Source: the co-ranking matrix, Lee and Verleysen 2009.
     """
-    return cast(Coranking, _kept(codes, x, k_max, anchors, seed, True))
+    return _kept(codes, x, k_max, anchors, seed, True)
 
 
 def near_ranks(codes: Any, x: Any, k_max: int = K_MAX, anchors: int = 1000, seed: int = 0) -> Near:
@@ -103,7 +103,7 @@ def near_ranks(codes: Any, x: Any, k_max: int = K_MAX, anchors: int = 1000, seed
     return _kept(codes, x, k_max, anchors, seed, False)
 
 
-def _kept(codes: Any, x: Any, k_max: int, anchors: int, seed: int, whole: bool) -> Near:
+def _kept(codes: Any, x: Any, k_max: int, anchors: int, seed: int, whole: bool) -> Any:
     codes, x = floats("codes", codes), floats("x", x)
     n = len(x)
     if len(codes) != n or n < 3:
@@ -114,15 +114,16 @@ def _kept(codes: Any, x: Any, k_max: int, anchors: int, seed: int, whole: bool) 
     key = (digest(codes), digest(x), k_max, len(chosen), seed)
     whole = whole or n > EXACT_ROWS or (*key, True) in _KEPT.found
     with one_thread():
-        return _KEPT.get((*key, whole), lambda: _with_parts(codes, x, k_max, chosen, seed, whole))
+        parts = _KEPT.get(key, lambda: _parts(codes, x, k_max, seed))
+        run = _whole if whole else _near
+        if whole:
+            _KEPT.found.pop((*key, False), None)
+        return _KEPT.get((*key, whole), lambda: replace(run(codes, x, k_max, chosen, seed), parts=parts))
 
 
-def _with_parts(codes: np.ndarray, x: np.ndarray, k_max: int, chosen: np.ndarray, seed: int, whole: bool) -> Near:
-    run, parts = _whole if whole else _near, []
-    for rows in part_rows(len(x), seed):
-        size = len(rows)
-        parts.append(run(codes[rows], x[rows], min(k_max, size - 2), np.arange(size), seed))
-    return replace(run(codes, x, k_max, chosen, seed), parts=tuple(parts))
+def _parts(codes: np.ndarray, x: np.ndarray, k_max: int, seed: int) -> tuple[Coranking, ...]:
+    every = part_rows(len(x), seed)
+    return tuple(_whole(codes[rows], x[rows], min(k_max, len(rows) - 2), np.arange(len(rows)), seed) for rows in every)
 
 
 class _Rows:
