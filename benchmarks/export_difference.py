@@ -1,4 +1,4 @@
-"""Does an exported graph give what the model gives?  python benchmarks/export_difference.py  (about 3 min)
+"""Does an exported graph give what the model gives?  python benchmarks/export_difference.py  (about 5 min)
 
 Coupon and bank tables and MNIST pictures: a model learns from 2,500 rows without those that hold three of the
 categories, and its ONNX form is compared with it on 10,000 others, which hold them, and cells that are missing.
@@ -51,8 +51,9 @@ def cases() -> Iterator[tuple[str, str, Any, Any, dict[str, int]]]:
             probe = linear_probe(coder.transform(learned), "class").fit(coder.transform(learned), y)
             yield data, f"{name}, linear head", Headed(coder, Head.from_probe(probe, "class")), x, facts
         raw = RawFeatures().fit(learned)
-        grown = RandomForestClassifier(100, random_state=0).fit(raw.transform(learned), y)
-        yield data, "random forest, 100 trees", HeadedForest(raw, ForestHead.of(Forest.of(grown))), x, facts
+        codes = raw.transform(learned)
+        grown = Forest.of(RandomForestClassifier(100, random_state=0).fit(codes, y)).centred(codes)
+        yield data, "random forest, 100 trees", HeadedForest(raw, ForestHead.of(grown)), x, facts
     pictures = load_data(str(folder() / "mnist.npz")).x
     drawn = np.random.default_rng(0).permutation(len(pictures))
     learned, x = pictures[drawn[:LEARNED]], pictures[drawn[-ROWS:]]

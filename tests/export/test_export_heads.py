@@ -7,7 +7,7 @@ import pytest
 from coder_cases import frame, rows
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
-from codelayer import BundleError, ExportError, Head, Headed, Pca, RawFeatures, bundle, load
+from codelayer import BundleError, ExportError, Head, Headed, Pca, RawFeatures, Table, bundle, load
 from codelayer.export import checks, feeds, onnx_bytes, session, to_onnx
 from codelayer.export.graphs import label_table
 from codelayer.learn.forest import Forest
@@ -73,6 +73,26 @@ def test_a_forest_is_saved_loaded_and_exported_with_the_same_answers(task, tmp_p
         assert np.abs(found["probabilities"] - model.predict_proba(x)).max() < 1e-5
     else:
         assert np.allclose(found["number"], model.predict(x), rtol=1e-5, atol=1e-4)
+
+
+def test_a_centred_forest_answers_alike_and_leaves_no_value_on_a_threshold():
+    # of 30, 55 and 80 (and of tenths) some nodes see two: their threshold is the third
+    x = RNG.integers(0, 3, (300, 4)) * [25, 0.1, 100.5, 1e-3] + [30, 0.1, 1e4, 0]
+    y = (x[:, 0] > 40) ^ (x[:, 1] > 0.15) ^ (RNG.random(300) < 0.2)
+    table = Table({f"c{i}": x[:, i] for i in range(4)})
+    raw = RawFeatures().fit(table)
+    codes = raw.transform(table)
+    forest = Forest.of(RandomForestClassifier(50, random_state=0).fit(codes, y))
+    centred = forest.centred(codes)
+    assert np.array_equal(centred.outputs(codes), forest.outputs(codes))
+
+    def nearest(one: Forest) -> float:
+        inner = one.feature >= 0
+        return float(np.abs(codes[:, one.feature[inner]] - one.threshold[inner]).min())
+
+    assert nearest(forest) < 1e-6 and nearest(centred) > 0.1
+    found = said(HeadedForest(raw, ForestHead.of(centred)), table)
+    assert np.abs(found["probabilities"] - centred.outputs(codes)).max() < 1e-5
 
 
 def test_a_forest_whose_branches_lead_in_circles_is_refused(tmp_path):

@@ -59,7 +59,7 @@ def onnx_model(model: Any, facts: Mapping[str, str]) -> bytes:
     while any(one.name.startswith(prefix) for one in inputs):
         prefix = f"_{prefix}"
     graph = Graph(prefix)
-    encoded = prepare(schema, inputs, graph)
+    encoded = prepare(schema, inputs, graph, exact=isinstance(model, HeadedForest))
     # "place" is inside: a column may be called so
     names = [f"{prefix}{name}" if name == "place" else name for name in core.outputs]
     outputs = _join(graph, traced, encoded, names)

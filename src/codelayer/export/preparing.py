@@ -5,7 +5,8 @@ Gives  nodes and constants that make "encoded" (rows, *shape) of the inputs, as 
 Skips  what ONNX has no operators for: texts are neither trimmed nor told to be another spelling of a number.
 
 Columns of one kind are joined first, so that a table of thirty columns takes a dozen operators and a look-up per
-category. Numbers are scaled in single precision where that rounds a code by less than a hundred thousandth.
+category. Arrays are scaled in single precision where that rounds a code by less than a hundred thousandth; the few
+numbers of a table in double, so that whole ones get the very bits that the schema gives them.
 """
 
 from __future__ import annotations
@@ -79,26 +80,29 @@ def input_infos(inputs: Sequence[Input]) -> list[Any]:
     return [made(one.name, TYPES[one.dtype], [ROWS, *one.shape]) for one in inputs]
 
 
-def prepare(schema: Schema, inputs: Sequence[Input], graph: Graph) -> str:
-    """Add the schema's operators to a graph; returns the name of the encoded samples."""
+def prepare(schema: Schema, inputs: Sequence[Input], graph: Graph, exact: bool = False) -> str:
+    """Add the schema's operators to a graph; returns the name of the encoded samples.
+
+    exact  scale arrays in double precision, as the schema does of float64, for what compares with thresholds
+    """
     if schema.kind != "table":
-        return _block(schema, inputs[0], graph)
+        return _block(schema, inputs[0], graph, exact)
     return _table(used_columns(schema), inputs, graph)
 
 
-def _block(schema: Schema, one: Input, graph: Graph) -> str:
+def _block(schema: Schema, one: Input, graph: Graph, exact: bool) -> str:
     name = one.name
     if one.kind == "pixels":
         name = graph.node("Cast", name, attributes={"to": FLOAT})
     if schema.flat:
         name = graph.node("Unsqueeze", name, graph.constant([len(one.shape) + 1], np.int64))
-    name = _scaled(name, schema.center, schema.spread, graph)
+    name = _scaled(name, schema.center, schema.spread, graph, exact)
     return graph.node("Identity", name) if name == one.name else name
 
 
-def _scaled(name: str, center: np.ndarray, spread: np.ndarray, graph: Graph) -> str:
+def _scaled(name: str, center: np.ndarray, spread: np.ndarray, graph: Graph, exact: bool) -> str:
     """(value - center) / spread of float32, as float32."""
-    dtype = np.float64 if (np.abs(center) > 64 * np.abs(spread)).any() else np.float32
+    dtype = np.float64 if exact or (np.abs(center) > 64 * np.abs(spread)).any() else np.float32
     if dtype == np.float64:
         name = graph.node("Cast", name, attributes={"to": DOUBLE})
     if center.any():
@@ -131,7 +135,7 @@ Encoded = list[tuple[str, list[Place]]]
 
 def _numbers(columns: list[Column], names: list[str], graph: Graph) -> Encoded:
     center, spread = (np.array([getattr(column, name) for column in columns]) for name in ("mean", "scale"))
-    scaled = _scaled(graph.joined(names), center, spread, graph)
+    scaled = _scaled(graph.joined(names), center, spread, graph, exact=True)
     return _with_missing(scaled, columns, graph)[0]
 
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..bundle import write_atomic
+from ..errors import ExportError
 from ..export import to_onnx
 from ..learn.baselines import RawFeatures
 from ..learn.coder import Coder
@@ -66,10 +67,13 @@ def _save_forest(found: Findings, facts: dict[str, Any]) -> None:
         return
     codes, known, truth = _labelled_codes(raw, found)
     grown = ForestControl(str(found.parts.task), seed_of(found.study.seed, 0)).fit(codes[known], truth)
-    model = HeadedForest(raw, ForestHead.of(grown.forest))
+    model = HeadedForest(raw, ForestHead.of(grown.forest.centred(codes)))
     model.save(found.folder / FOREST, facts)
     if all(importlib.util.find_spec(name) for name in ("onnx", "onnxscript", "onnxruntime")):
-        to_onnx(found.folder / FOREST, found.folder / f"{FOREST}.onnx", found.parts.rows("train"))
+        try:
+            to_onnx(found.folder / FOREST, found.folder / f"{FOREST}.onnx", found.parts.rows("train"))
+        except ExportError as error:  # the study is none the worse for it
+            found.study.warnings_.append(f"the forest was not written as ONNX: {str(error).splitlines()[0]}")
 
 
 def save_codes(found: Findings, coder: Coder) -> None:
