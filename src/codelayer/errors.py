@@ -4,7 +4,8 @@
     |-- DataError      the data cannot be used: mend the file or the option that names it
     |-- SentenceError  an objective or a net that cannot be read or cannot train: mend the text
     |-- BundleError    a saved file that is damaged, altered, too new or unsafe: it was not loaded
-    '-- RunError       an output folder that is locked or belongs to another run: choose another
+    |-- RunError       an output folder that is locked or belongs to another run: choose another
+    '-- ExportError    what cannot leave for another engine, or does not give there what it gives here
 
 Messages are two lines at most: what is wrong and with which value, then what to do.
 Skips  wrong calls from Python (TypeError) and bugs (anything else): those keep their traceback.
@@ -37,6 +38,10 @@ class BundleError(CodelayerError):
 
 class RunError(CodelayerError):
     """An output folder that is locked, or holds another run."""
+
+
+class ExportError(CodelayerError):
+    """A model, or a part of one, that cannot be exported, or whose export differs from it."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
