@@ -73,6 +73,7 @@ def scatter(
     front: bool = True,
     chance: float | None = None,
     title: str = "",
+    log_y: bool = False,
 ) -> Figure:
     """Named points with their intervals and, as a stepped line, the Pareto front (score up, cost left).
 
@@ -80,6 +81,7 @@ def scatter(
     log_x    logarithmic cost; costs of 0 and below are then left out
     front    draw the front
     chance   level of chance, a dashed line
+    log_y    logarithmic scores; those of 0 and below are then left out
     """
     given = [one if isinstance(one, Point) else Point(**one) for one in points]
     numbers = np.array([floats([p.x, p.y, p.low, p.high]) for p in given]).reshape(-1, 4)
@@ -87,13 +89,17 @@ def scatter(
     shown = np.isfinite(numbers[:, 0]) & np.isfinite(numbers[:, 1])
     if log_x:
         shown &= np.nan_to_num(numbers[:, 0]) > 0
+    log_y = log_y and bool((numbers[:, 1] > 0).any())
+    if log_y:
+        shown &= np.nan_to_num(numbers[:, 1]) > 0
+        numbers[:, 2:] = np.where(numbers[:, 2:] > 0, numbers[:, 2:], np.nan)
     kept = [i for i in range(len(given)) if shown[i]]
     names = [one_line(given[i].name) for i in kept]
     strong = [given[i].emphasis for i in kept]
     best = _front(numbers[kept, 0], numbers[kept, 1]) if front else []
 
     def draw(width: int) -> tuple[str, float]:
-        return _draw_scatter(names, numbers[kept], strong, best, x_label, y_label, log_x, chance, width)
+        return _draw_scatter(names, numbers[kept], strong, best, x_label, y_label, (log_x, log_y), chance, width)
 
     on_front = f" On the Pareto front, by rising cost: {', '.join(names[i] for i in best[:12])}." if best else ""
     told = "; ".join(
@@ -118,7 +124,7 @@ def _draw_scatter(
     best: list[int],
     x_label: str,
     y_label: str,
-    log_x: bool,
+    log: tuple[bool, bool],
     chance: float | None,
     width: int,
 ) -> tuple[str, float]:
@@ -128,9 +134,9 @@ def _draw_scatter(
     height = 430 if width > NARROW else 420
     top, bottom = 2.4 * size, height - 2 * size - 26
     level = floats([chance])[0]
-    y = scale([*numbers[:, 1:].ravel(), level], bottom, top, pad=0.08)
+    y = scale([*numbers[:, 1:].ravel(), level], bottom, top, log[1], pad=0.08)
     box = Box(left_margin(y, bottom - top, size), top, width - 12, bottom)
-    x = scale(numbers[:, 0], box.left, box.right, log_x, pad=0.08)
+    x = scale(numbers[:, 0], box.left, box.right, log[0], pad=0.08)
     at = [(x(row[0]), y(row[1])) for row in numbers]
     xs, ys = _front_line([at[i] for i in best], box) if best else ([], [])
     # the shade lies under the grid, the line above it
