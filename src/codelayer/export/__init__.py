@@ -16,13 +16,17 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .. import bundle
 from ..bundle import write_atomic
 from ..errors import ExportError
+from ..learn.headed_forest import HeadedForest
 from ..learn.heads import Headed
-from ..learn.saved import bundle_in, load
-from .checks import Exported, compared
+from ..learn.saved import load, predictor_in
+from .checks import TOLERANCE, Exported, compared
 from .core import coder_of
+from .estimators import sklearn_to_onnx
 from .graphs import onnx_model, program
 from .inputs import Input, feeds, inputs_of
 from .opening import check_model, session
@@ -35,12 +39,10 @@ __all__ = [
     "inputs_of",
     "onnx_bytes",
     "session",
+    "sklearn_to_onnx",
     "to_onnx",
     "to_torch_export",
 ]
-
-TOLERANCE = 1e-4
-"""Of the code's scale: what an export may differ by."""
 
 
 def to_onnx(model: Any, path: str | Path, rows: Any = None, tolerance: float = TOLERANCE) -> Exported:
@@ -97,7 +99,7 @@ def _loaded(model: Any) -> tuple[Any, dict[str, str]]:
     """A model, and where it came from; a path is loaded."""
     if not isinstance(model, str | Path):
         return model, {}
-    place = bundle_in(model)
+    place = predictor_in(model)
     made = load(place)  # which verifies it
     if place.is_dir():
         about = (place / bundle.ABOUT).read_bytes()
@@ -111,7 +113,8 @@ def _weights_sha256(model: Any) -> str:
     """The same for a model and its bundle, whatever facts stand beside it."""
     plan, tensors, _ = coder_of(model).parts()
     if isinstance(model, Headed):
-        tensors = tensors | {"head.weight": model.head.weight, "head.intercept": model.head.intercept}
+        head = vars(model.forest if isinstance(model, HeadedForest) else model.head)
+        tensors = tensors | {f"head.{n}": v for n, v in head.items() if isinstance(v, np.ndarray) and n != "classes"}
     digest = hashlib.sha256(json.dumps(bundle.plain(plan["schema"]), sort_keys=True).encode())
     for name in sorted(tensors):
         digest.update(name.encode())

@@ -29,6 +29,8 @@ from .opening import session
 
 UNSEEN_TEXT, UNSEEN_NUMBER = "a text that was never seen", 123456789.5
 DAY = np.timedelta64(1, "D")
+TOLERANCE = 1e-4
+"""Of the code's scale: what an export may differ by."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,8 @@ def compared(model: Any, data: bytes, rows: Any, tolerance: float) -> Exported:
             f"the export differs from the model by {largest:.2g} of the code's scale on {count:,} rows",
             f"{tolerance:g} is allowed: nothing was written; allow more only if your use does",
         )
-    ties = _ties(given, made, kept, tolerance) if "label" in given else 0
-    return Exported(None, len(data), count, largest, tolerance, ties, int(turned.sum()))
+    even = ties(given, made, kept, tolerance) if "label" in given else 0
+    return Exported(None, len(data), count, largest, tolerance, even, int(turned.sum()))
 
 
 def difference(given: np.ndarray, made: np.ndarray) -> float:
@@ -148,15 +150,17 @@ def run(opened: Any, blocks: Iterator[dict[str, np.ndarray]]) -> dict[str, np.nd
     return {name: np.concatenate(some) for name, some in zip(names, zip(*parts, strict=True), strict=True)}
 
 
-def _ties(given: dict[str, np.ndarray], made: dict[str, np.ndarray], kept: np.ndarray, tolerance: float) -> int:
-    """How many labels differ because two classes are equally likely.
+def ties(given: dict[str, np.ndarray], made: dict[str, np.ndarray], kept: np.ndarray, tolerance: float) -> int:
+    """How many of the kept labels differ because two classes are equally likely but for the tolerance.
 
     errors  ExportError when one differs for another reason
     """
     same = np.array([a == b or str(a) == b for a, b in zip(given["label"], made["label"].tolist(), strict=True)])
     odd = np.flatnonzero(kept & ~same)
-    best = np.sort(given["probabilities"][odd], axis=1)
-    clear = odd[best[:, -1] - best[:, -2] > tolerance] if len(odd) else odd
+    clear = odd
+    if "probabilities" in given:
+        best = np.sort(given["probabilities"][odd], axis=1)
+        clear = odd[best[:, -1] - best[:, -2] > tolerance]
     if len(clear):
         row = int(clear[0])
         raise ExportError(

@@ -19,6 +19,7 @@ from ..errors import ExportError
 from ..learn.autoencoder import Autoencoder
 from ..learn.baselines import KMeansFeatures, Pca, RandomProjection, RawFeatures
 from ..learn.coder import Coder
+from ..learn.headed_forest import HeadedForest
 from ..learn.heads import Head, Headed
 from ..learn.sparse_coding import Lista
 from ..nets.net import Affine
@@ -79,14 +80,15 @@ def task_of(model: Any) -> str | None:
 
 
 def core_of(model: Any) -> Core:
-    """The core of a fitted model, a copy of its weights on the CPU.
+    """The core of a fitted model, a copy of its weights on the CPU; a forest as a head stays out of it.
 
     errors  ExportError for a coder that is no fixed chain of operators
     """
     coder = coder_of(model)
     if type(coder) not in _PARTS:
         raise ExportError(f"the codes of {_described(coder)}, so that it cannot be exported", _INSTEAD)
-    return Core(_PARTS[type(coder)](coder), model.head if isinstance(model, Headed) else None)
+    head = model.head if isinstance(model, Headed) and not isinstance(model, HeadedForest) else None
+    return Core(_PARTS[type(coder)](coder), head)
 
 
 def turns_at_steps(model: Any) -> bool:

@@ -21,11 +21,14 @@ from torch import nn
 
 from .. import __version__
 from ..errors import ExportError
-from ..learn.heads import Headed
+from ..learn.forest import Forest
+from ..learn.headed_forest import HeadedForest
+from ..learn.heads import Headed, plain_label
 from .core import Core, coder_of, core_of, task_of
 from .inputs import inputs_of
 from .opening import MOST_BYTES, library
-from .preparing import ML, ROWS, Graph, input_infos, prepare
+from .preparing import FLOAT, ML, ROWS, Graph, input_infos, prepare
+from .trees import add_trees, of_forest
 
 OPSET, ML_OPSET, IR = 20, 3, 10
 TRACED_ROWS = 2  # neither 0 nor 1, which the exporter takes for constants
@@ -48,9 +51,10 @@ def onnx_model(model: Any, facts: Mapping[str, str]) -> bytes:
     """
     schema = coder_of(model).schema_
     core = core_of(model)
-    onnx = library("onnx")
+    library("onnx")  # whether it is installed is told before the exporter runs
     traced = _told(core, _example(model), _translated)
-    inputs = inputs_of(schema, core.task)
+    task = task_of(model)
+    inputs = inputs_of(schema, task)
     prefix = "codelayer/"
     while any(one.name.startswith(prefix) for one in inputs):
         prefix = f"_{prefix}"
@@ -59,12 +63,19 @@ def onnx_model(model: Any, facts: Mapping[str, str]) -> bytes:
     # "place" is inside: a column may be called so
     names = [f"{prefix}{name}" if name == "place" else name for name in core.outputs]
     outputs = _join(graph, traced, encoded, names)
-    if core.task == "class":
-        outputs[2] = _labels(model.head.classes, graph, outputs[2].name)
-    whole = onnx.helper.make_graph(graph.nodes, "codelayer", input_infos(inputs), outputs, graph.constants)
-    opsets = [onnx.helper.make_opsetid("", OPSET), onnx.helper.make_opsetid(ML, ML_OPSET)]
-    made = onnx.helper.make_model(whole, producer_name="codelayer", ir_version=IR, opset_imports=opsets)
-    return packed(made, {**described(model), **facts})
+    if isinstance(model, HeadedForest):
+        outputs += forest_outputs(model.forest, graph, "code")
+    elif task == "class":
+        outputs[2] = label_output(model.head.classes, graph, outputs[2].name)
+    return packed(model_of(graph, input_infos(inputs), outputs), {**described(model), **facts})
+
+
+def model_of(graph: Graph, inputs: list[Any], outputs: list[Any]) -> Any:
+    """A graph with its inputs and outputs as an ONNX model."""
+    helper = library("onnx.helper")
+    whole = helper.make_graph(graph.nodes, "codelayer", inputs, outputs, graph.constants)
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(ML, ML_OPSET)]
+    return helper.make_model(whole, producer_name="codelayer", ir_version=IR, opset_imports=opsets)
 
 
 def packed(made: Any, facts: Mapping[str, str]) -> bytes:
@@ -193,8 +204,21 @@ def _join(graph: Graph, traced: Any, encoded: str, outputs: list[str]) -> list[A
     return list(inner.output)
 
 
-def _labels(classes: tuple[Any, ...], graph: Graph, places: str) -> Any:
-    """Add the look-up of labels by their places; returns the output "label"."""
+def forest_outputs(forest: Forest, graph: Graph, features: str) -> list[Any]:
+    """Add a forest behind (rows, features); returns its outputs, probabilities and label, or number."""
+    info = library("onnx.helper").make_tensor_value_info
+    summed = add_trees(of_forest(forest), features, graph)
+    if forest.classes is None:
+        graph.node("Reshape", summed, graph.constant([-1], np.int64), output="number")
+        return [info("number", FLOAT, [ROWS])]
+    graph.node("Identity", summed, output="probabilities")
+    places = graph.node("ArgMax", summed, axis=1, keepdims=0)
+    classes = tuple(plain_label(one) for one in forest.classes)
+    return [info("probabilities", FLOAT, [ROWS, len(classes)]), label_output(classes, graph, places)]
+
+
+def label_output(classes: tuple[Any, ...], graph: Graph, places: str) -> Any:
+    """Add the look-up of labels by their places (rows,); returns the output "label"."""
     onnx = library("onnx")
     table = label_table(classes)
     name = f"{graph.prefix}classes"

@@ -20,6 +20,7 @@ from ..report.text import number
 from .run import STATE
 
 SHOWN = 12
+WITH_HEADS = ("headed", "forest")
 
 
 def bundle_facts(path: str | Path) -> list[tuple[str, str]]:
@@ -29,7 +30,7 @@ def bundle_facts(path: str | Path) -> list[tuple[str, str]]:
     """
     path = Path(path)
     found = bundle.read(path)
-    code = found.plan.get("code", found.plan) if found.kind == "headed" else found.plan
+    code = found.plan.get("code", found.plan) if found.kind in WITH_HEADS else found.plan
     record = code.get("record", {})
     facts = [("kind", _kind(found, code))]
     facts += [(name, str(code[name])) for name in ("objective", "net") if name in code]
@@ -56,6 +57,8 @@ def bundle_facts(path: str | Path) -> list[tuple[str, str]]:
 
 
 def _kind(found: bundle.Bundle, code: Mapping[str, Any]) -> str:
+    if found.kind == "forest":
+        return "a random forest on raw features"
     return f"a code ({code.get('kind', 'unknown')}) with its head" if found.kind == "headed" else found.kind
 
 

@@ -14,6 +14,14 @@ import numpy as np
 BLOCK = 1024
 
 
+def rounded_down(thresholds: np.ndarray) -> np.ndarray:
+    """float64 as float32, never above: a float32 number is at most the one where it is at most the other."""
+    rounded = thresholds.astype(np.float32)
+    above = rounded > thresholds
+    rounded[above] = np.nextafter(rounded[above], np.float32(-np.inf))
+    return rounded
+
+
 @dataclass(frozen=True)
 class Forest:
     """Trees laid end to end. A row goes left where its feature is at most the threshold; a leaf has no feature (-1).
@@ -43,14 +51,11 @@ class Forest:
             for tree, root in zip(trees, roots, strict=True)
         ]
         exact = np.concatenate([tree.threshold for tree in trees])
-        rounded = exact.astype(np.float32)
-        above = rounded > exact
-        rounded[above] = np.nextafter(rounded[above], np.float32(-np.inf))
         feature = np.concatenate([tree.feature for tree in trees])
         return cls(
             roots.astype(np.int32),
             np.maximum(feature, -1).astype(np.int32),
-            rounded,
+            rounded_down(exact),
             np.concatenate(nodes).astype(np.int32),
             np.concatenate([tree.value[:, 0] for tree in trees]).astype(np.float32),
             getattr(model, "classes_", None),

@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from .. import bundle
-from . import autoencoder, baselines, heads, manifold, sparse_coding  # noqa: F401  (each registers its kind)
+from . import (  # noqa: F401  (each registers its kind)
+    autoencoder,
+    baselines,
+    headed_forest,
+    heads,
+    manifold,
+    sparse_coding,
+)
 
 
 def set_aside(path: str | Path) -> list[str]:
@@ -28,6 +35,13 @@ def bundle_in(path: str | Path) -> Path:
     """The bundle itself, where the folder of a study was given."""
     inside = Path(path) / "bundle"
     return inside if (inside / bundle.ABOUT).exists() and not (Path(path) / bundle.ABOUT).exists() else Path(path)
+
+
+def predictor_in(path: str | Path) -> Path:
+    """What predicts, where the folder of a study was given: the forest if it won, else the best code with its head."""
+    forest = Path(path) / "forest"
+    inside = (forest / bundle.ABOUT).exists() and not (Path(path) / bundle.ABOUT).exists()
+    return forest if inside else bundle_in(path)
 
 
 def coder_in(path: str | Path) -> Any:
