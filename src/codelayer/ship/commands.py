@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .fitcommand import fit
+
 
 def bench(
     models: tuple[str, ...],
@@ -123,7 +125,7 @@ def quantise(
     print(f"{done.chosen.name} in {out}")
 
 
-COMMANDS = (bench, quantise)
+COMMANDS = (bench, quantise, fit)
 
 
 def _rows(data: str, label: str | None, drop: Sequence[str]) -> Any:

@@ -25,7 +25,6 @@ from ..data.rows import rows_of, take
 from ..data.schema import Schema
 from ..data.tables import Table
 from ..errors import DataError, SentenceError
-from ..learn.coder import fingerprint
 from ..learn.forecast import Forecast, shortfall
 from ..learn.run import RunFolder
 from ..objective import expand, parse_objective
@@ -33,12 +32,20 @@ from ..report import Progress
 from .findings import find
 from .jobs import given_codes
 from .look import WIDEST, leaks, looked_at, time_columns, time_gap
-from .parts import DRAWS, MOST_LABELLED_ROWS, QUICK_LABELLED_ROWS, Parts, make_parts
+from .parts import (
+    DRAWS,
+    MOST_LABELLED_ROWS,
+    QUICK_LABELLED_ROWS,
+    QUICK_ROWS,
+    Parts,
+    fingerprint_of,
+    make_parts,
+    shortened,
+)
 from .race import Race
 from .rivals import Rival, default_code_size, foretold, keep_named, line_up, quoted
 from .verdict import conclude, read_verdict
 
-QUICK_ROWS = 10_000
 QUICK_SHARE = 4
 SCORING_SECONDS = 2.5
 
@@ -220,23 +227,18 @@ class Study:
         }
 
     def _fingerprint(self, data: Data, test: Data | None) -> str:
-        digest = hashlib.blake2b(digest_size=16)
-        schema = Schema.fit(data.x)
-        for part in (data, *([] if test is None else [test])):
-            digest.update(fingerprint(part.x, schema).encode())
-            for values in (part.labels, part.groups, part.times):
-                digest.update(repr(None if values is None else list(values)).encode())
+        digest = hashlib.blake2b(fingerprint_of(data, test).encode(), digest_size=16)
         for path in self.codes:
             digest.update(hashlib.blake2b(Path(path).read_bytes()).digest() if Path(path).is_file() else b"")
         return digest.hexdigest()
 
     def _shortened(self, data: Data) -> Data:
-        n = rows_of(data.x)
-        if not self.quick or n <= QUICK_ROWS:
-            return data
-        rows = np.sort(np.random.default_rng([self.seed, 19]).permutation(n)[:QUICK_ROWS])
-        self.warnings_.append(f"--quick: {QUICK_ROWS:,} of {n:,} rows were used, one seed, a quarter of the steps")
-        return replace(data.take(rows), origin=rows, total=n)
+        short = shortened(data, self.seed, QUICK_ROWS) if self.quick else data
+        if short is not data:
+            self.warnings_.append(
+                f"--quick: {QUICK_ROWS:,} of {rows_of(data.x):,} rows were used, one seed, a quarter of the steps"
+            )
+        return short
 
     def _look_at_columns(self, data: Data, test: Data | None) -> None:
         self.warnings_ += data.notes
