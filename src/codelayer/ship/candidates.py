@@ -108,10 +108,10 @@ def _boosted(rounds: int, leaves: int) -> Candidate:
 
 def _codes(schema: Schema) -> list[Candidate]:
     large = default_code_size(schema.features)
-    small = min(SMALL, max(1, large // 2))
+    small = min(SMALL, max(2, large // 2), large)
     plain = "invariant" if schema.kind == "image" else "denoising"
     made = [("undercomplete", "undercomplete", small), (plain, plain, large)]
-    made += [("labelled", labelled_sentence(schema), size) for size in (small, large)]
+    made += [("labelled", labelled_sentence(schema), size) for size in dict.fromkeys((small, large))]
     return [
         Candidate(f"{family}_{size}", "code", f"{family} code of {size}", sentence=sentence, code_size=size)
         for family, sentence, size in made

@@ -7,7 +7,7 @@ Skips  fitting and measuring. The rule is the study's (study/choose.py), applied
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import DataError
 from ..measure.curves import Curve, scores_of
 from ..measure.intervals import Interval
+from ..measure.probes import auc
 from ..report.text import number
 from ..study.choose import Choice
 from ..study.choose import choose as smallest_of_the_best
@@ -91,8 +92,6 @@ def answered(task: str, classes: np.ndarray | None, answers: np.ndarray, truth: 
     predictions = given[None, None]
     chances = None
     if task == "class" and answers.shape[1] == 2 and len(np.unique(truth[truth >= 0])) == 2:
-        from ..measure.probes import auc
-
         scored = truth >= 0
         chances = np.array([[auc(truth[scored], answers[scored, 1])]])
     return Curve(task, classes, (1,), predictions, truth, scores_of(predictions, truth, task), chances)
@@ -114,17 +113,10 @@ def decide(
     barred = {name: "; ".join(over) for name in curves if (over := budget.over(costs[name]))}
     if len(barred) == len(curves):
         raise _nothing_meets(curves, costs, budget, titles)
-    order = sorted(curves, key=lambda name: costs[name]["latency_ms"] or 0.0)  # of equal sizes the quicker comes first
-    sizes = {name: int(1e6 * (costs[name]["size_mb"] or 0.0)) for name in order}
-    choice = smallest_of_the_best({name: curves[name] for name in order}, sizes, barred, groups, FIRST)
-    return Decision(
-        choice.winner,
-        choice.best,
-        choice.ties,
-        choice.behind,
-        choice.barred,
-        tuple(_reasons(choice, curves, costs, budget, titles)),
-    )
+    sizes = {name: int(1e6 * (costs[name]["size_mb"] or 0.0)) for name in curves}
+    choice = smallest_of_the_best(curves, sizes, barred, groups, FIRST)
+    told = tuple(one[:1].upper() + one[1:] for one in _reasons(choice, curves, costs, budget, titles))
+    return Decision(choice.winner, choice.best, choice.ties, choice.behind, choice.barred, told)
 
 
 def nearest(costs: Mapping[str, Mapping[str, float | None]], budget: Budget) -> str:
@@ -203,11 +195,13 @@ def _alone(choice: Choice, titles: Mapping[str, str]) -> str:
     )
 
 
-def _nothing_meets(names: Sequence[str] | Mapping[str, Any], costs: Any, budget: Budget, titles: Any) -> DataError:
+def _nothing_meets(
+    names: Mapping[str, Curve], costs: Mapping[str, Any], budget: Budget, titles: Mapping[str, str]
+) -> DataError:
     near = nearest({name: costs[name] for name in names}, budget)
     over = "; ".join(budget.over(costs[near]))
     return DataError(
-        f"none of {len(names)} candidates meets the budget ({budget.told()}); the nearest, {titles[near]}, takes {over}",
+        f"none of {len(names)} candidates meets the budget ({budget.told()}); the nearest is {titles[near]}: {over}",
         "nothing was chosen; what was fitted is kept: give the same command with a wider budget",
     )
 

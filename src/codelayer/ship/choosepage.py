@@ -75,11 +75,11 @@ def _more(page: Report, facts: Mapping[str, Any]) -> None:
     columns = [
         "candidate",
         "AUC",
-        "score on the choosing rows",
+        "choosing score",
         "parameters",
         "multiply-adds",
         "ms in Python",
-        "why not",
+        "over the budget",
     ]
     rows = [
         [
@@ -100,9 +100,7 @@ def _needs(page: Report, facts: Mapping[str, Any]) -> None:
     page.section("What it needs")
     needed = facts["needs"]
     rows = [[name, version] for name, version in needed["packages"].items()]
-    page.table(
-        ["package", "version"], rows, f"To answer with model.onnx: {needed['installed_mb']:.0f} MB as installed."
-    )
+    page.table(["package", "version"], rows, f"To answer with model.onnx: {needed['installed_mb']:.0f} MB installed.")
     if "bundle" in facts["files"]:
         page.text("The same model lies in `bundle` for `codelayer encode` and `codelayer predict`.")
 

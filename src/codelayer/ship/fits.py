@@ -143,7 +143,7 @@ def fit_job(job: Job, train_x: Any, target: Target, groups: np.ndarray | None = 
     return facts
 
 
-# --- by kind: each gives what was made, and the training seconds that a fit continued from its checkpoint knows --------
+# --- by kind: what was made, and the training seconds that a fit continued from its checkpoint knows -----------------
 
 
 def _linear(job: Job, train_x: Any, target: Target, groups: Any) -> tuple[Made, float]:
@@ -170,8 +170,10 @@ def _forest(job: Job, train_x: Any, target: Target, groups: Any) -> tuple[Made, 
     one = job.candidate
     estimator = maker(one.trees, max_depth=one.limit, random_state=job.seed, n_jobs=1).fit(x, target.learned)
     classes = np.array(target.classes, dtype=object) if target.task == "class" else None
-    model = HeadedForest(coder, ForestHead.of(replace(Forest.of(estimator), classes=classes)))
-    return Made(lambda rows: onnx_bytes(model, rows), model.save, _python_ms(estimator, x)), 0.0
+    grown = replace(Forest.of(estimator), classes=classes).settled(x)
+    model = HeadedForest(coder, ForestHead.of(grown))
+    # in single precision a row may turn in a tree or two; what is scored is the graph itself
+    return Made(lambda rows: onnx_bytes(model, rows, 2.5 / one.trees), model.save, _python_ms(estimator, x)), 0.0
 
 
 def _boosted(job: Job, train_x: Any, target: Target, groups: Any) -> tuple[Made, float]:
@@ -182,7 +184,12 @@ def _boosted(job: Job, train_x: Any, target: Target, groups: Any) -> tuple[Made,
     one = job.candidate
     maker = lightgbm.LGBMClassifier if target.task == "class" else lightgbm.LGBMRegressor
     estimator = maker(
-        n_estimators=one.trees, num_leaves=one.limit, random_state=job.seed, n_jobs=1, verbose=-1, deterministic=True
+        n_estimators=one.trees,
+        num_leaves=one.limit or 31,
+        random_state=job.seed,
+        n_jobs=1,
+        verbose=-1,
+        deterministic=True,
     )
     y = target.learned
     if target.task == "class":

@@ -184,7 +184,7 @@ class Fit:
         self.warnings_ += [*schema.notes, *parts.notes]
         for name, value in leaks(train_x, parts.known_labels("train"), target.task, self.seed):
             self.warnings_.append(
-                f"{name!r} alone predicts the label ({value:.3f}): if it is known only afterwards, leave it out (--drop)"
+                f"{name!r} alone predicts the label ({value:.3f}): if it is known only afterwards, --drop it"
             )
         if not self.candidates and (why := without_boosting()):
             self.missing_.append(("LightGBM", why))

@@ -22,7 +22,7 @@ from ..study.parts import Parts
 from .bench import FLATTERS
 from .choose import EDGE_MEMORY_MB, Budget, Decision, front
 from .planning import Plan
-from .weighing import Weighing
+from .weighing import BATCH, Weighing
 
 if TYPE_CHECKING:
     from .fitting import Fit
@@ -123,7 +123,7 @@ class Found:
         ]
         if winner not in self.front:
             told.append("It is not on the front below, which is drawn on other rows than those that chose.")
-        return [*told, *self._compiled()]
+        return [one[:1].upper() + one[1:] for one in [*told, *self._compiled()]]
 
     def _gains(self) -> list[str]:
         """The choice against raw features, and against the best forest."""
@@ -160,7 +160,7 @@ class Found:
         if self.asked.target == "edge":
             default = " (the default of edge)" if self.budget.memory_mb == EDGE_MEMORY_MB else ""
             return f"edge: one thread, at most {self.budget.memory_mb:g} MB resident{default}"
-        return f"server: {threads} thread{'s' * (threads > 1)}, batches of {self.weighing.costs[self.order[0]].batch.batch_size}"
+        return f"server: {threads} thread{'s' * (threads > 1)}, batches of {BATCH}"
 
     @property
     def missing(self) -> list[tuple[str, str]]:
@@ -169,7 +169,7 @@ class Found:
 
 
 def needs() -> dict[str, Any]:
-    """What must be installed to answer with model.onnx: packages with versions, and their megabytes as installed here."""
+    """What must be installed to answer with model.onnx: packages with versions, and their megabytes here."""
     found: dict[str, str] = {}
     waiting, size = list(RUNTIME), 0
     while waiting:

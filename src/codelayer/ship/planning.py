@@ -89,7 +89,7 @@ def _few(one: Candidate, target: Target) -> Any:
         import lightgbm
 
         kind = lightgbm.LGBMClassifier if target.task == "class" else lightgbm.LGBMRegressor
-        return kind(n_estimators=FEW_TREES, num_leaves=one.limit, n_jobs=1, verbose=-1)
+        return kind(n_estimators=FEW_TREES, num_leaves=one.limit or 31, n_jobs=1, verbose=-1)
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
     maker = RandomForestClassifier if target.task == "class" else RandomForestRegressor
