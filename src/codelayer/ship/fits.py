@@ -12,7 +12,7 @@ import json
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -77,11 +77,13 @@ class Job:
 
     seed    random_state of the fit
     folder  the state folder
+    aside   columns that were left out on purpose: the bundle notes them
     """
 
     candidate: Candidate
     seed: int
     folder: Path
+    aside: tuple[str, ...] = ()
 
     @property
     def place(self) -> Path:
@@ -104,12 +106,12 @@ class Made:
     """A fitted candidate.
 
     graph      rows to compare it on -> the bytes of its graph
-    save       a folder -> its bundle, or None where it has no such form
+    save       writes its bundle, with facts, into a folder; None where it has no such form
     python_ms  for one row in scikit-learn; None for what is not its
     """
 
     graph: Callable[[Any], bytes]
-    save: Callable[[Path], None] | None = None
+    save: Callable[[Path, Mapping[str, Any]], None] | None = None
     python_ms: float | None = None
 
 
@@ -132,7 +134,7 @@ def fit_job(job: Job, train_x: Any, target: Target, groups: np.ndarray | None = 
             few = np.unique(np.linspace(0, rows_of(train_x) - 1, CHECKED).astype(int))
             write_atomic(job.graph, made.graph(take(train_x, few)))
             if made.save is not None:
-                made.save(job.place)
+                made.save(job.place, {"seconds": facts["seconds"], "set_aside": list(job.aside)})
         except (Diverged, CodelayerError) as error:
             if not (isinstance(error, Diverged) or type(error).__name__ == "ExportError"):
                 raise

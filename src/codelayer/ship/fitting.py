@@ -101,6 +101,11 @@ class Fit:
         """What a model may use."""
         return 1 if self.target == "edge" else os.cpu_count() or 1
 
+    @property
+    def _aside(self) -> tuple[str, ...]:
+        names = (self.label, self.group, self.time, *self.drop)
+        return tuple(name for name in names if isinstance(name, str))
+
     def _run(self, data: Data, test: Data | None, folder: Path, run: RunFolder, budget: Budget) -> Shipped:
         started = clock.monotonic()
         self.warnings_ += [*data.notes, *[f"left out, unreadable: {k} ({why})" for k, why in data.skipped[:20]]]
@@ -110,7 +115,9 @@ class Fit:
         target, truth = _target(parts), {"choose": _truth(parts, "choose")}
         plan = self._plan(parts, target)
         self._announce(parts, plan, budget, run.resumed)
-        weighing = Weighing(parts, target, plan.candidates, run.state, self.seed, plan.workers, self.threads)
+        weighing = Weighing(
+            parts, target, plan.candidates, run.state, self.seed, plan.workers, self.threads, self._aside
+        )
         with Progress("ship fit", total=weighing.steps, unit="steps") as progress:
             weighing.fit(progress)
             weighing.answer("choose", truth["choose"])

@@ -80,6 +80,7 @@ class Weighing:
     seed: int
     workers: int
     threads: int
+    aside: tuple[str, ...] = ()
     models: dict[str, Servable] = field(default_factory=dict)
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     curves: dict[str, dict[str, Curve]] = field(default_factory=lambda: {"choose": {}, "report": {}})
@@ -102,7 +103,7 @@ class Weighing:
 
     def job(self, one: Candidate) -> Job:
         """Where a candidate's fit lies."""
-        return Job(one, self.seed, self.state)
+        return Job(one, self.seed, self.state, self.aside)
 
     def fit(self, progress: Progress) -> None:
         """Fit and compile what is not there yet; those that cannot be are refused, with the reason."""
@@ -223,8 +224,8 @@ class Weighing:
         labels = np.asarray(self.target.told)[some]
         try:
             done = quantise(model, take(train_x, some), labels, threads=self.threads, batch_size=BATCH, seconds=0.2)
-        except DataError as error:
-            return None, str(error).splitlines()[0]
+        except Exception as error:  # whatever a quantiser meets, the float graph is there
+            return None, (str(error).splitlines() or [type(error).__name__])[0][:200]
         if done.chosen is not None:
             return told_again(noted(done.chosen, done.cpu), metadata(model.original)), done.chosen.name
         return None, "; ".join(f"{variant.name}: {variant.reasons[0]}" for variant in done.variants)
