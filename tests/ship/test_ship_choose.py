@@ -27,7 +27,10 @@ def costs(**sizes: float):
     return {name: {"latency_ms": 1.0, "size_mb": size, "memory_mb": 80.0} for name, size in sizes.items()}
 
 
-def chosen(curves, prices, budget=Budget()):
+NO_BUDGET = Budget()
+
+
+def chosen(curves, prices, budget=NO_BUDGET):
     return decide(curves, prices, budget, {name: name for name in curves})
 
 
