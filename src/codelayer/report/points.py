@@ -141,6 +141,7 @@ def _draw_scatter(
     y = scale([*numbers[:, 1:].ravel(), level], bottom, top, log[1], pad=0.08)
     box = Box(left_margin(y, bottom - top, size), top, width - 12, bottom)
     most = floats([limit])[0]
+    most = most if most > 0 or not log[0] else np.nan
     x = scale([*numbers[:, 0], most], box.left, box.right, log[0], pad=0.08)
     at = [(x(row[0]), y(row[1])) for row in numbers]
     xs, ys = _front_line([at[i] for i in best], box) if best else ([], [])

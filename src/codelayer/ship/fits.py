@@ -221,7 +221,7 @@ _MAKERS: dict[str, Callable[[Job, Any, Target, Any], tuple[Made, float]]] = {
 
 
 def _python_ms(estimator: Any, x: np.ndarray) -> float:
-    """The median milliseconds of one row through the library's own call."""
+    """The milliseconds of one row through the library's own call, the quickest of some: other work is not its fault."""
     answer = estimator.predict_proba if hasattr(estimator, "predict_proba") else estimator.predict
     taken = []
     with warnings.catch_warnings():
@@ -230,4 +230,4 @@ def _python_ms(estimator: Any, x: np.ndarray) -> float:
             started = time.perf_counter()
             answer(x[i % len(x) : i % len(x) + 1])
             taken.append(1e3 * (time.perf_counter() - started))
-    return float(np.median(taken))
+    return min(taken)

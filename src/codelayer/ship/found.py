@@ -147,11 +147,13 @@ class Found:
         for one in self.weighing.candidates:
             slow, quick = self.weighing.facts[one.name]["python_ms"], self.weighing.costs[one.name].engine.p50_ms
             if slow is not None and slow >= FLATTERS * quick:
-                told.append(
-                    f"{one.title}: {number(slow)} ms for one row in Python, {number(quick)} ms compiled; what is "
-                    "compared is the compiled form, so that the cost of calling a library flatters no code."
-                )
-        return told
+                told.append(f"{one.title} {number(slow)} ms in Python, {number(quick)} compiled")
+        if not told:
+            return []
+        return [
+            f"Trees are compared compiled, so that the cost of calling a library flatters no code; one row takes: "
+            f"{'; '.join(told)}."
+        ]
 
     @property
     def limits_told(self) -> str:
