@@ -98,9 +98,9 @@ def some_feeds(given: dict[str, np.ndarray], rows: slice) -> dict[str, np.ndarra
 
 
 def main_output(opened: Any) -> str:
-    """The output that answers: "probabilities" where there is one, else the first."""
+    """The output that answers: "probabilities" or "number" where there is one, else the first."""
     names = [one.name for one in opened.get_outputs()]
-    return "probabilities" if "probabilities" in names else names[0]
+    return next((name for name in ("probabilities", "number") if name in names), names[0])
 
 
 def _block(rows: Any) -> np.ndarray:
