@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import tables_choose
 import tables_distributed
 import tables_factors
 import tables_learning
@@ -31,6 +32,7 @@ TOPICS = (
     tables_measure,
     tables_speed,
     tables_ship,
+    tables_choose,
 )
 HEAD = """# Figures
 
