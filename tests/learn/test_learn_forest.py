@@ -54,7 +54,7 @@ def test_settled_thresholds_change_no_answer_and_stand_off_every_value():
 
 
 def test_settled_thresholds_between_neighbouring_numbers_keep_the_sides():
-    low = np.float32(1)
-    x = np.array([[low], [np.nextafter(low, np.float32(2))]] * 3)
+    low = np.float32(3)
+    x = np.array([[low], [np.nextafter(low, np.float32(4))]] * 3)
     forest = Forest.of(RandomForestClassifier(5, random_state=0).fit(x, [0, 1] * 3)).settled(x)
     assert forest.predict(x).tolist() == [0, 1] * 3
