@@ -33,6 +33,7 @@ from ..learn.headed_forest import ForestHead, HeadedForest
 from ..learn.heads import Head, Headed
 from ..measure.probes import linear_probe
 from .candidates import Candidate
+from .onnxfiles import needed
 from .whole import behind
 
 CHECKED = 512  # train rows on which a graph is held against its original
@@ -116,10 +117,11 @@ class Made:
 
 
 def fit_job(job: Job, train_x: Any, target: Target, groups: np.ndarray | None = None) -> dict[str, Any]:
-    """Fit and compile a candidate; returns {"seconds", "warnings", "python_ms", "dropped"}.
+    """Fit and compile a candidate.
 
-    seconds  of the fit, head included; compiling it is not counted
-    dropped  why it has no graph (it diverged, or cannot be exported), or ""
+    groups   of the rows, for slowness()
+    returns  {"seconds": of the fit, head included and compiling not, "warnings", "python_ms": see `Made`,
+             "dropped": why it has no graph (it diverged, or cannot be exported), or ""}
     """
     torch.set_num_threads(1)
     if job.about.exists():
@@ -179,8 +181,7 @@ def _forest(job: Job, train_x: Any, target: Target, groups: Any) -> tuple[Made, 
 
 
 def _boosted(job: Job, train_x: Any, target: Target, groups: Any) -> tuple[Made, float]:
-    import lightgbm
-
+    lightgbm = needed("lightgbm", "ship")
     coder = RawFeatures().fit(train_x)
     x = coder.transform(take(train_x, target.known))
     one = job.candidate

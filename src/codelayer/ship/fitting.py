@@ -33,9 +33,10 @@ from ..study.parts import QUICK_ROWS, Parts, fingerprint_of, make_parts, shorten
 from .candidates import Candidate, line_up, without_boosting
 from .candidates import shortened as fewer_passes
 from .choose import EDGE_MEMORY_MB, Budget
+from .concluding import conclude
 from .fits import Target
 from .found import Found
-from .outcome import Shipped, conclude
+from .outcome import Shipped
 from .planning import Plan, planned
 from .weighing import Weighing
 

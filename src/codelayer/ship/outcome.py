@@ -1,14 +1,13 @@
-"""The outcome of `ship fit`: the files of its folder, and the object that holds what they say.
+"""The outcome of `ship fit`: the names of its files, and the object that holds what they say.
 
-Reads  `Found`.
-Gives  model.onnx, bundle/ (where the model has one), report.html and, last of all, ship.json; `Shipped`.
-Skips  nothing halfway: a file is there only when it is whole.
+Reads  ship.json, model.onnx.
+Gives  `Shipped`.
+Skips  writing them (concluding.py).
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..bundle import plain, write_atomic
 from ..errors import BundleError
-from ..study.verdict import machine
-from .found import Found, needs
 from .whole import answers, opened
 
 GRAPH, BUNDLE, REPORT, RECORD = "model.onnx", "bundle", "report.html", "ship.json"
@@ -75,57 +71,3 @@ class Shipped:
         errors  DataError: rows of another kind
         """
         return answers(opened(self.graph.read_bytes(), GRAPH, threads), rows)
-
-
-def conclude(found: Found) -> Shipped:
-    """Write every file of the folder."""
-    from .choosepage import write_choice
-
-    folder, winner = found.folder, found.decision.winner
-    weighing = found.weighing
-    write_atomic(folder / GRAPH, weighing.models[winner].original)
-    place = weighing.job(weighing.candidate(winner)).place
-    shutil.rmtree(folder / BUNDLE, ignore_errors=True)
-    if place.is_dir():  # int8 and float16 forms, and LightGBM, are graphs alone
-        shutil.copytree(place, folder / BUNDLE)
-    facts = facts_of(found)
-    write_choice(found, facts)
-    write_atomic(folder / RECORD, json.dumps(plain(facts), indent=2, ensure_ascii=False).encode())
-    return Shipped(folder, json.loads((folder / RECORD).read_text(encoding="utf-8")))
-
-
-def facts_of(found: Found) -> dict[str, Any]:
-    """ship.json as plain JSON."""
-    asked, winner = found.asked, found.decision.winner
-    files = {"model": GRAPH, "report": REPORT}
-    if (found.folder / BUNDLE).is_dir():
-        files["bundle"] = BUNDLE
-    return {
-        "chosen": winner,
-        "title": found.weighing.titles[winner],
-        "sentences": found.sentences,
-        "task": found.parts.task,
-        "classes": list(found.weighing.target.classes),
-        "score": found.score_name,
-        "chance": found.chance,
-        "target": asked.target,
-        "threads": asked.threads,
-        "limits": found.limits_told,
-        "budget": found.budget.limits(),
-        "best_on_choose": found.decision.best,
-        "ties": list(found.decision.ties),
-        "behind": {name: list(gap) for name, gap in found.decision.behind.items()},
-        "front": found.front,
-        "candidates": [found.record(name) for name in found.order],
-        "not_measured": [{"what": what, "why": why} for what, why in found.missing],
-        "warnings": asked.warnings_,
-        "rows": {name: len(getattr(found.parts, name)) for name in ("train", "choose", "report")},
-        "data": found.parts.data.name,
-        "seed": asked.seed,
-        "needs": needs(),
-        "files": files,
-        "seconds": round(found.seconds, 1),
-        "forecast_seconds": round(found.plan.total, 1),
-        "workers": found.plan.workers,
-        "machine": machine(),
-    }
