@@ -26,7 +26,8 @@ def machine() -> dict[str, Any]:
             line for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines() if "MemTotal" in line
         )
         memory = round(int(total.split()[1]) / 2**20, 1)
-    names = ("torch", "numpy", "scikit-learn", "codelayer")
+    found = {one.metadata["Name"].lower() for one in importlib.metadata.distributions()}
+    names = [name for name in ("torch", "numpy", "scikit-learn", "onnxruntime", "codelayer") if name in found]
     return {
         "cores": os.cpu_count(),
         "processor": model,

@@ -8,12 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import tables_choose
 import tables_distributed
 import tables_export
 import tables_factors
 import tables_learning
 import tables_measure
 import tables_pays
+import tables_ship
 import tables_sparse
 import tables_speed
 import tables_wide
@@ -31,6 +33,8 @@ TOPICS = (
     tables_measure,
     tables_speed,
     tables_export,
+    tables_ship,
+    tables_choose,
 )
 HEAD = """# Figures
 

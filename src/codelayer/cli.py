@@ -23,7 +23,7 @@ import typer
 
 from . import __version__, commands
 from .errors import CodelayerError
-from .ship import commands as ship
+from .ship import commands as ship_commands
 
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 DEBUG = "--debug"
@@ -32,6 +32,8 @@ SHORT_OF_MEMORY = ("not enough memory", "can't allocate memory", "out of memory"
 AGAIN = "free some space and give the same command again"
 LINE = re.compile(r"^(\w+): (.*)$")
 
+GROUPS = {"ship": ("Make a model small and fast, and measure what it costs.", ship_commands.COMMANDS)}
+
 Chosen = tuple[Callable[..., None], dict[str, Any]]
 
 
@@ -39,23 +41,17 @@ Chosen = tuple[Callable[..., None], dict[str, Any]]
 
 
 def make_app() -> typer.Typer:
-    """One typer command per function of `commands.COMMANDS`, and below `ship` per function of `ship.commands`."""
+    """One typer command per function of `commands.COMMANDS`, and per function of a group one below its name."""
     app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
     app.callback(invoke_without_command=True)(_whole)
     for function in commands.COMMANDS:
         app.command(_name(function))(_parser_of(function))
-    shipping = typer.Typer(rich_markup_mode=None, help="Make a bundle ready for where it is needed.")
-    shipping.callback(invoke_without_command=True)(_group)
-    for function in ship.COMMANDS:
-        shipping.command(_name(function))(_parser_of(function))
-    app.add_typer(shipping, name="ship")
+    for name, (told, functions) in GROUPS.items():
+        group = typer.Typer(rich_markup_mode=None, help=told, no_args_is_help=True)
+        for function in functions:
+            group.command(_name(function))(_parser_of(function))
+        app.add_typer(group, name=name)
     return app
-
-
-def _group(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        print(context.get_help())
-        raise typer.Exit(WRONG_USE)
 
 
 def _whole(

@@ -116,6 +116,18 @@ def test_maps_survive_any_numbers(rows):
     parsed(map2d(at, [row[2] for row in rows], names=[EVIL] * len(rows), legend=EVIL))
 
 
+@pytest.mark.parametrize("log_x", [True, False])
+def test_scatter_draws_a_budget_inside_the_axes_and_leaves_out_one_that_no_axis_holds(log_x):
+    points = [Point("a", 1, 0.5), Point("b", 10, 0.9)]
+    root = wide(scatter(points, "ms", "score", log_x, limit=100))
+    assert len(of_class(root, "chance")) == 1
+    assert "The budget is 100." in (root.find("desc").text or "")
+    left, right = (float(of_class(root, "dot")[i].get("cx")) for i in (0, 1))
+    assert float(of_class(root, "chance")[0].get("x1")) > right > left
+    for odd in (None, float("nan"), *((0.0, -1.0) if log_x else ())):
+        assert not of_class(wide(scatter(points, "ms", "score", log_x, limit=odd)), "chance")
+
+
 def test_scatter_draws_every_point_its_interval_and_the_front():
     points = [
         Point("a", 1, 0.5, 0.4, 0.6),

@@ -73,6 +73,8 @@ def scatter(
     front: bool = True,
     chance: float | None = None,
     title: str = "",
+    log_y: bool = False,
+    limit: float | None = None,
 ) -> Figure:
     """Named points with their intervals and, as a stepped line, the Pareto front (score up, cost left).
 
@@ -80,6 +82,8 @@ def scatter(
     log_x    logarithmic cost; costs of 0 and below are then left out
     front    draw the front
     chance   level of chance, a dashed line
+    log_y    logarithmic scores; those of 0 and below are then left out
+    limit    a budget of the cost, a broken upright line
     """
     given = [one if isinstance(one, Point) else Point(**one) for one in points]
     numbers = np.array([floats([p.x, p.y, p.low, p.high]) for p in given]).reshape(-1, 4)
@@ -87,13 +91,17 @@ def scatter(
     shown = np.isfinite(numbers[:, 0]) & np.isfinite(numbers[:, 1])
     if log_x:
         shown &= np.nan_to_num(numbers[:, 0]) > 0
+    log_y = log_y and bool((numbers[:, 1] > 0).any())
+    if log_y:
+        shown &= np.nan_to_num(numbers[:, 1]) > 0
+        numbers[:, 2:] = np.where(numbers[:, 2:] > 0, numbers[:, 2:], np.nan)
     kept = [i for i in range(len(given)) if shown[i]]
     names = [one_line(given[i].name) for i in kept]
     strong = [given[i].emphasis for i in kept]
     best = _front(numbers[kept, 0], numbers[kept, 1]) if front else []
 
     def draw(width: int) -> tuple[str, float]:
-        return _draw_scatter(names, numbers[kept], strong, best, x_label, y_label, log_x, chance, width)
+        return _draw_scatter(names, numbers[kept], strong, best, x_label, y_label, (log_x, log_y), chance, limit, width)
 
     on_front = f" On the Pareto front, by rising cost: {', '.join(names[i] for i in best[:12])}." if best else ""
     told = "; ".join(
@@ -101,10 +109,11 @@ def scatter(
     )
     left_out = len(given) - len(kept)
     missing = f" {seen(left_out, 'point')} without a number left out." if left_out else ""
+    budget = "" if limit is None else f" The budget is {position(limit)}."
     values = [[float(v) if np.isfinite(v) else None for v in row] for row in numbers]
     rows = [[one_line(p.name), *v] for p, v in zip(given, values, strict=True)]
     data: Rows = (["name", x_label or "x", y_label or "y", "low", "high"], rows)
-    summary = f"{seen(len(kept), 'point')}. {told}.{on_front}{missing}"
+    summary = f"{seen(len(kept), 'point')}. {told}.{on_front}{budget}{missing}"
     return drawn(title or f"{y_label} against {x_label}", summary, draw, data)
 
 
@@ -118,8 +127,9 @@ def _draw_scatter(
     best: list[int],
     x_label: str,
     y_label: str,
-    log_x: bool,
+    log: tuple[bool, bool],
     chance: float | None,
+    limit: float | None,
     width: int,
 ) -> tuple[str, float]:
     if not names:
@@ -128,9 +138,11 @@ def _draw_scatter(
     height = 430 if width > NARROW else 420
     top, bottom = 2.4 * size, height - 2 * size - 26
     level = floats([chance])[0]
-    y = scale([*numbers[:, 1:].ravel(), level], bottom, top, pad=0.08)
+    y = scale([*numbers[:, 1:].ravel(), level], bottom, top, log[1], pad=0.08)
     box = Box(left_margin(y, bottom - top, size), top, width - 12, bottom)
-    x = scale(numbers[:, 0], box.left, box.right, log_x, pad=0.08)
+    most = floats([limit])[0]
+    most = most if most > 0 or not log[0] else np.nan
+    x = scale([*numbers[:, 0], most], box.left, box.right, log[0], pad=0.08)
     at = [(x(row[0]), y(row[1])) for row in numbers]
     xs, ys = _front_line([at[i] for i in best], box) if best else ([], [])
     # the shade lies under the grid, the line above it
@@ -139,6 +151,9 @@ def _draw_scatter(
     if np.isfinite(level):
         parts.append(line(box.left, y(level), box.right, y(level), "chance"))
         parts.append(label(box.left + 4, y(level) - 5, "chance", "tick"))
+    if np.isfinite(most):
+        parts.append(line(x(most), box.top, x(most), box.bottom, "chance"))
+        parts.append(label(x(most) + 4, box.top + size, "budget", "tick"))
     parts.append(path(xs, ys, "front-line") if best else "")
     lines: list[Rect] = [
         (at[i][0] - 2, y(high), at[i][0] + 2, y(low))

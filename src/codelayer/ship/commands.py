@@ -1,54 +1,149 @@
-"""The commands `codelayer ship ...`, as plain functions: `codelayer ship export b` is `commands.export("b")`.
+"""The commands below `codelayer ship`, as plain functions, as in `codelayer.commands`.
 
-Reads  names and paths, as they are typed.
+Reads  names, paths and numbers, as they are typed.
 Gives  files, and lines of text on stdout.
-Skips  parsing and exit codes (cli). Help, options and defaults are read off these signatures and docstrings: one
-       line "name: text" per parameter, lines that go on are indented.
-
-Everything heavy is imported inside the functions, so that help is instant.
+Skips  parsing (cli), which reads these signatures and docstrings.
 """
 
 from __future__ import annotations
 
-MOST_ROWS = 10_000
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .exportcommand import export
+from .fitcommand import fit
 
 
-def export(bundle: str, *, out: str, data: str | None = None, tolerance: float = 1e-4) -> None:
-    """Write a bundle as one ONNX file, checked against it.
+def bench(
+    models: tuple[str, ...],
+    *,
+    data: str | None = None,
+    label: str | None = None,
+    drop: Sequence[str] = (),
+    threads: int = 1,
+    batch: tuple[str, ...] = ("256",),
+    seconds: float = 0.5,
+    trust: Sequence[str] = (),
+    json: str | None = None,
+    html: str | None = None,
+    no_compile: bool = False,
+    no_start: bool = False,
+) -> None:
+    """Measure what models cost: size, memory, latency, throughput, cold start.
 
-    Preprocessing and head are inside. A study's folder gives its forest if that won, else the best code with its head.
+    Models take turns on the same threads. A scikit-learn model and a learned code are measured in Python and compiled
+    (ONNX Runtime): a forest's 24 ms for one row become 0.03 ms.
 
-    bundle: what learn or study saved
-    out: the .onnx file, for ONNX Runtime; or a .pt2 file, a torch.export program without preprocessing
-    data: rows to compare the two on, 10,000 at most; by default the few rows that the bundle keeps
-    tolerance: how far the two may differ, as a share of the code's scale
+    models: bundles (a folder or .zip), .onnx files, .skops files
+    data: a file, folder or name whose rows every model reads; by default each answers sample rows of its own kind
+    label: the column of --data that is no input; it is left out
+    drop: a column of --data to leave out; may be given several times
+    threads: that every model may use
+    batch: rows per call, beside one; may be given several times
+    seconds: time per model and size
+    trust: a type to trust in .skops files: sklearn.tree._tree.Tree, which forests hold, if the file is your own
+    json: a file for all figures
+    html: a file for the tables and a picture of latency against size
+    no_compile: leave out the compiled forms
+    no_start: leave out cold start and memory, which take fresh processes
     """
-    from pathlib import Path
-
-    from ..data.streaming import stream
     from ..errors import DataError
-    from ..export import to_onnx, to_torch_export
-    from ..export.core import coder_of
-    from ..learn.saved import load, predictor_in
+    from .bench import bench as measured
+    from .benchprint import bench_json, bench_text, write_page
 
-    kind = Path(out).suffix.lower()
-    if kind not in (".onnx", ".pt2"):
-        raise DataError(f"{out} cannot be written", "give a name that ends in .onnx or .pt2")
-    place = predictor_in(bundle)
-    if kind == ".pt2":
-        print(f"{to_torch_export(place, out)}: samples as the schema encodes them -> code")
+    try:
+        batches = [int(one) for some in batch for one in some.split(",")]
+    except ValueError:
+        raise DataError(f"--batch {' '.join(batch)} is no number of rows", "for example --batch 256") from None
+    rows = None if data is None else _rows(data, label, drop).x
+    done = measured(
+        list(models),
+        rows,
+        threads=threads,
+        batches=batches,
+        seconds=seconds,
+        compile_too=not no_compile,
+        fresh=not no_start,
+        trust=trust,
+        say=_under_way,
+    )
+    print(bench_text(done))
+    if json is not None:
+        _write(json, bench_json(done))
+        print(f"figures: {json}")
+    if html is not None:
+        print(f"page:    {write_page(done, html)}")
+
+
+def quantise(
+    model: str,
+    *,
+    data: str,
+    out: str,
+    label: str | None = None,
+    drop: Sequence[str] = (),
+    threads: int = 1,
+    batch: int = 256,
+    json: str | None = None,
+) -> None:
+    """Make a graph smaller and faster by int8 or float16, if that pays on this CPU.
+
+    Int8 (dynamic and static, with and without reduced range) and float16 are tried; the best is written only if the
+    error of its code is at most 2 %, a probe loses at most half a point, and it is smaller and faster here. Otherwise
+    nothing is written, and the figures say why.
+
+    model: an .onnx file, or a bundle, which is compiled first
+    data: rows of its own kind, which calibrate and check; more than 1,000 are better
+    out: the .onnx file to write
+    label: the column of --data that a probe predicts; without it the error of the code decides
+    drop: a column of --data to leave out; may be given several times
+    threads: that graphs may use
+    batch: rows per call, beside one
+    json: a file for all figures
+    """
+    import json as text
+
+    from .. import bundle
+    from ..errors import DataError
+    from .quantize import noted
+    from .quantize import quantise as tried
+    from .quantprint import quantised_text
+
+    if Path(out).suffix.lower() != ".onnx":
+        raise DataError(f"{out} is no .onnx file", "choose a name that ends in .onnx")
+    source = _rows(data, label, drop)
+    done = tried(model, source.x, source.labels if label is not None else None, threads=threads, batch_size=batch)
+    print(quantised_text(done))
+    if json is not None:
+        _write(json, text.dumps(done.record(), indent=1) + "\n")
+        print(f"figures: {json}")
+    if done.chosen is None:
+        print(f"{out} was not written")
         return
-    rows = None
-    if data is not None:
-        rows = next((x for _, x in stream(data, coder_of(load(place)).schema_, MOST_ROWS)), None)
-    done = to_onnx(place, out, rows, tolerance)
-    print(f"{out}: {done.bytes / 1e6:.3g} MB")
-    compared = f"on {done.rows:,} rows the largest difference is {done.difference:.2g} of the code's scale"
-    print(f"{compared} ({done.tolerance:g} is allowed)")
-    if done.turned:
-        print(f"note: {done.turned} rows with a unit at its threshold were left out")
-    if done.ties:
-        print(f"note: {done.ties} labels differ where two classes are equally likely")
+    bundle.write_atomic(out, noted(done.chosen, done.cpu))
+    print(f"{done.chosen.name} in {out}")
 
 
-COMMANDS = (export,)
+COMMANDS = (fit, export, bench, quantise)
+
+
+def _rows(data: str, label: str | None, drop: Sequence[str]) -> Any:
+    from ..data import load_data
+
+    source = load_data(data, label, drop=tuple(drop))
+    for note in source.notes:
+        print(f"note: {note}")
+    return source
+
+
+def _write(path: str, text: str) -> None:
+    from .. import bundle
+
+    bundle.write_atomic(path, text.encode())
+
+
+def _under_way(text: str) -> None:
+    if sys.stderr.isatty():
+        print(f"{text} ...", file=sys.stderr)

@@ -7,21 +7,25 @@ Skips  the report part until `open_report` is called, once, after the winner is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ..data.load import Data
 from ..data.rows import rows_of, take
+from ..data.schema import Schema
 from ..data.splits import duplicate_ids, found_in, split
 from ..errors import DataError
+from ..learn.coder import fingerprint
 from ..measure.draws import label_counts, label_draws, labelled, task_of
 
 DRAWS = 21
 MOST_LABELLED_ROWS = 2000
 QUICK_LABELLED_ROWS = 500
 MOST_SCORED_ROWS = 10_000
+QUICK_ROWS = 10_000
 
 
 @dataclass
@@ -116,6 +120,26 @@ def make_parts(
     if task is not None:
         _count_labels(parts, most_labelled)
     return parts
+
+
+def shortened(data: Data, seed: int, most: int = QUICK_ROWS) -> Data:
+    """At most that many rows, drawn by the seed; the very same data where there are no more."""
+    n = rows_of(data.x)
+    if n <= most:
+        return data
+    rows = np.sort(np.random.default_rng([seed, 19]).permutation(n)[:most])
+    return replace(data.take(rows), origin=rows, total=n)
+
+
+def fingerprint_of(data: Data, test: Data | None) -> str:
+    """Text that differs where rows, labels, groups or times differ, of the data or of the test set."""
+    digest = hashlib.blake2b(digest_size=16)
+    schema = Schema.fit(data.x)
+    for part in (data, *([] if test is None else [test])):
+        digest.update(fingerprint(part.x, schema).encode())
+        for values in (part.labels, part.groups, part.times):
+            digest.update(repr(None if values is None else list(values)).encode())
+    return digest.hexdigest()
 
 
 def _task(data: Data, task: str | None) -> str | None:

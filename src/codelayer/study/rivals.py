@@ -22,9 +22,9 @@ from ..data.schema import Schema
 from ..errors import DataError, did_you_mean
 from ..learn.autoencoder import Autoencoder
 from ..learn.baselines import KMeansFeatures, Pca, RandomProjection, RawFeatures
-from ..learn.loop import train
+from ..learn.forecast import Forecast
+from ..learn.forecast import forecast as forecast_of_fit
 from ..learn.manifold import MANIFOLDS, check_umap
-from ..learn.sources import Rows
 from ..objective import PICTURE_RECIPES, RECIPES, expand
 
 BASELINE_ORDER = ("raw", "pca", "random_projection", "kmeans")
@@ -33,6 +33,7 @@ RECIPE_ORDER = ("invariant", "undercomplete", "denoising", "sparse", "variationa
 OTHER_RECIPES = ("invariant_mild", "k_sparse", "deep")
 TABLE_RECIPES = ("scarf",)  # columns are swapped between rows, which pictures do not bear
 # a process compiles UMAP when it first uses it, so that measuring would take as long: these are from USPS on one core
+MEASURED_SECONDS = 0.3  # of steps, per rival
 UMAP_COMPILES, UMAP_PER_LANDMARK = 60.0, 0.015  # seconds
 TITLES = {
     "raw": "raw features",
@@ -55,6 +56,7 @@ class Rival:
     sentence  the objective, for learned codes
     varies    whether its fit depends on the seed
     minutes   forecast of all its fits, or None
+    bytes     forecast of the most memory one fit takes, 0 where it is not known
     """
 
     name: str
@@ -65,6 +67,7 @@ class Rival:
     epochs: int | str = "auto"
     path: str = ""
     minutes: float | None = None
+    bytes: int = 0
 
     @property
     def title(self) -> str:
@@ -174,37 +177,27 @@ def forecast(rival: Rival, rows: Any) -> float:
 
     Of an autoencoder a few steps are measured, of Isomap a fit on half the landmarks; UMAP's time is a guess.
     """
+    return foretold(rival, rows).seconds
+
+
+def foretold(rival: Rival, rows: Any) -> Forecast:
+    """Seconds as `forecast` tells them, and the most memory the fit will take (0 where it is not known)."""
     if rival.name == "umap":
-        return UMAP_COMPILES + UMAP_PER_LANDMARK * min(rival.build(0).landmarks, rows_of(rows))
+        return _known(UMAP_COMPILES + UMAP_PER_LANDMARK * min(rival.build(0).landmarks, rows_of(rows)))
     if not rival.learned and rival.name != "isomap":
-        return 0.0
+        return _known(0.0)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return _forecast(rival, rows) if rival.learned else _forecast_isomap(rival, rows)
+        if rival.learned:
+            return forecast_of_fit(rival.build(0), rows, seconds=MEASURED_SECONDS)
+        return _known(_forecast_isomap(rival, rows))
     finally:
         torch.set_num_threads(threads)
 
 
-def _forecast(rival: Rival, rows: Any) -> float:
-    coder = rival.build(0)
-    n = rows_of(rows)
-    few = take(rows, np.unique(np.linspace(0, n - 1, min(n, 1024)).astype(int)))
-    coder.prepare(few)
-    held = int(n * coder.validation)
-    settings = coder.settings(n - held)
-    batch = settings["batch_size"]
-    sample = Rows(take(few, np.arange(min(rows_of(few), 3 * batch))), coder.schema_)
-    model = coder.model_
-    started = time.perf_counter()
-    steps = 0
-    for epoch in train(model, sample, epochs=3, batch_size=batch, learning_rate=1e-4, seed=0):
-        if epoch.number == 1:
-            started, steps = time.perf_counter(), 0
-        else:
-            steps += -(-sample.length // batch)
-    per_step = (time.perf_counter() - started) / max(1, steps)
-    return per_step * settings["epochs"] * -(-(n - held) // batch)
+def _known(seconds: float) -> Forecast:
+    return Forecast(seconds, 0, 1, 0.0)
 
 
 def _forecast_isomap(rival: Rival, rows: Any) -> float:

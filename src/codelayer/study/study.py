@@ -25,19 +25,27 @@ from ..data.rows import rows_of, take
 from ..data.schema import Schema
 from ..data.tables import Table
 from ..errors import DataError, SentenceError
-from ..learn.coder import fingerprint
+from ..learn.forecast import Forecast, shortfall
 from ..learn.run import RunFolder
 from ..objective import expand, parse_objective
 from ..report import Progress
 from .findings import find
 from .jobs import given_codes
 from .look import WIDEST, leaks, looked_at, time_columns, time_gap
-from .parts import DRAWS, MOST_LABELLED_ROWS, QUICK_LABELLED_ROWS, Parts, make_parts
+from .parts import (
+    DRAWS,
+    MOST_LABELLED_ROWS,
+    QUICK_LABELLED_ROWS,
+    QUICK_ROWS,
+    Parts,
+    fingerprint_of,
+    make_parts,
+    shortened,
+)
 from .race import Race
-from .rivals import Rival, default_code_size, forecast, keep_named, line_up, quoted
+from .rivals import Rival, default_code_size, foretold, keep_named, line_up, quoted
 from .verdict import conclude, read_verdict
 
-QUICK_ROWS = 10_000
 QUICK_SHARE = 4
 SCORING_SECONDS = 2.5
 
@@ -49,12 +57,18 @@ class Plan:
     rivals   with their forecast minutes
     dropped  (rival, why)
     minutes  forecast of the whole study
+    workers  fits at once
     """
 
     rivals: list[Rival]
     dropped: list[tuple[str, str]]
     minutes: float
     workers: int
+
+    @property
+    def memory(self) -> Forecast:
+        """Seconds of the study, and the most memory of the largest fit."""
+        return Forecast(60 * self.minutes, max((one.bytes for one in self.rivals), default=0), 1, 0.0)
 
 
 @dataclass
@@ -213,23 +227,18 @@ class Study:
         }
 
     def _fingerprint(self, data: Data, test: Data | None) -> str:
-        digest = hashlib.blake2b(digest_size=16)
-        schema = Schema.fit(data.x)
-        for part in (data, *([] if test is None else [test])):
-            digest.update(fingerprint(part.x, schema).encode())
-            for values in (part.labels, part.groups, part.times):
-                digest.update(repr(None if values is None else list(values)).encode())
+        digest = hashlib.blake2b(fingerprint_of(data, test).encode(), digest_size=16)
         for path in self.codes:
             digest.update(hashlib.blake2b(Path(path).read_bytes()).digest() if Path(path).is_file() else b"")
         return digest.hexdigest()
 
     def _shortened(self, data: Data) -> Data:
-        n = rows_of(data.x)
-        if not self.quick or n <= QUICK_ROWS:
-            return data
-        rows = np.sort(np.random.default_rng([self.seed, 19]).permutation(n)[:QUICK_ROWS])
-        self.warnings_.append(f"--quick: {QUICK_ROWS:,} of {n:,} rows were used, one seed, a quarter of the steps")
-        return replace(data.take(rows), origin=rows, total=n)
+        short = shortened(data, self.seed, QUICK_ROWS) if self.quick else data
+        if short is not data:
+            self.warnings_.append(
+                f"--quick: {QUICK_ROWS:,} of {rows_of(data.x):,} rows were used, one seed, a quarter of the steps"
+            )
+        return short
 
     def _look_at_columns(self, data: Data, test: Data | None) -> None:
         self.warnings_ += data.notes
@@ -315,7 +324,8 @@ class Study:
             rival = replace(rival, epochs=epochs)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # an untrained net has dead units, half the rows a torn graph
-            return replace(rival, minutes=(forecast(rival, train_x) + scoring) / 60)
+            told = foretold(rival, train_x)
+        return replace(rival, minutes=(told.seconds + scoring) / 60, bytes=told.bytes)
 
     def _announce(self, parts: Parts, schema: Schema, plan: Plan, width: int, resumed: bool) -> None:
         shape = " x ".join(str(size) for size in schema.shape)
@@ -326,17 +336,24 @@ class Study:
         names = ", ".join(f"{r.title} ({60 * (r.minutes or 0):.0f} s)" for r in plan.rivals)
         self.say(f"rivals: {names}")
         self.say(
-            f"estimated: {plan.minutes:.1f} minutes on {counted(plan.workers, 'worker')}; "
+            f"estimated: {plan.minutes:.1f} minutes{_memory_told(plan)} on {counted(plan.workers, 'worker')}; "
             f"{counted(self.seeds_used, 'seed')}, {self.draws} label draws each"
         )
         if self.time_limit is not None and plan.minutes > self.time_limit:
             self.say(f"the limit of {self.time_limit:g} minutes is too short even for the rivals that are always raced")
+        if short := shortfall(plan.memory, plan.workers):
+            self.say(f"warning: {short}; give fewer --workers, a smaller --code-size or fewer rows")
         for name, why in plan.dropped:
             self.say(f"dropped: {name}: {why}")
         if resumed:
             self.say("continuing a stopped study: what is done is kept")
         for line in self.warnings_:
             self.say(f"note: {line}")
+
+
+def _memory_told(plan: Plan) -> str:
+    largest = plan.memory.bytes
+    return f" and {plan.workers * largest / 1e9:.1f} GB" if largest else ""
 
 
 def counted(count: int, what: str) -> str:

@@ -1,0 +1,166 @@
+"""scikit-learn models: read without running what is in the file, held to some threads, compiled.
+
+Reads  .skops files, or fitted estimators as objects.
+Gives  the estimator; its ONNX graph.
+Skips  .pkl, .pickle and .joblib files: opening one runs whatever it holds, so that they are refused.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import BundleError, DataError
+from .onnxfiles import needed
+
+TREE = "sklearn.tree._tree.Tree"
+UNSAFE = (".pkl", ".pickle", ".joblib", ".pck")
+CONVERT = (
+    'convert it where you trust it: python -c "import joblib, skops.io; '
+    "skops.io.dump(joblib.load('{name}'), '{stem}.skops')\""
+)
+
+
+def refuse_unsafe(path: Path) -> None:
+    """Refuse a file whose opening would run code.
+
+    errors  BundleError with the line that converts it
+    """
+    if path.suffix.lower() in UNSAFE:
+        raise BundleError(
+            f"{path} is not opened: such a file runs code when it is loaded",
+            CONVERT.format(name=path.name, stem=path.stem),
+        )
+
+
+def read_skops(path: Path, trust: Sequence[str] = ()) -> Any:
+    """The estimator in a .skops file, if it holds none but types that skops trusts.
+
+    trust   "sklearn.tree._tree.Tree", or nothing: skops does not trust a tree's arrays, with which a forged file could
+            read other memory, so that trees are taken only where the caller says that the file is its own
+    errors  BundleError: other types, named; a damaged file. DataError: another type in `trust`
+    """
+    other = sorted(set(trust) - {TREE})
+    if other:
+        raise DataError(f"{other[0]!r} cannot be trusted here", f"the one type that --trust takes is {TREE}")
+    io_of_skops = needed("skops.io", "ship")
+    try:
+        data = path.read_bytes()
+        unknown = sorted(set(io_of_skops.get_untrusted_types(data=data)))
+    except Exception as error:
+        raise BundleError(f"{path} is no skops file: {_first_line(error)}", "write it with skops.io.dump") from None
+    refused = [one for one in unknown if one not in trust]
+    if refused:
+        names = ", ".join(refused[:8])
+        only_trees = refused == [TREE]
+        remedy = f"--trust {TREE}, if the file is your own" if only_trees else "it was not loaded"
+        raise BundleError(f"{path} holds types that are not trusted: {names}", remedy)
+    try:
+        return io_of_skops.loads(data, trusted=list(unknown))
+    except Exception as error:
+        raise BundleError(f"{path} cannot be loaded: {_first_line(error)}", "write it again") from None
+
+
+def on_threads(estimator: Any, threads: int) -> Any:
+    """The same fitted estimator with n_jobs=threads; the one that was given is not changed.
+
+    Of what is nested, the steps of a pipeline are held to it too.
+    """
+    held = copy.copy(estimator)
+    if hasattr(held, "steps"):
+        held.steps = [(name, one if isinstance(one, str) else on_threads(one, threads)) for name, one in held.steps]
+    if hasattr(held, "n_jobs"):
+        held.n_jobs = threads
+    return held
+
+
+def answer_of(estimator: Any) -> str:
+    """The method that answers: predict_proba, predict or transform.
+
+    errors  DataError when there is none
+    """
+    for name in ("predict_proba", "predict", "transform"):
+        if hasattr(estimator, name):
+            return name
+    raise DataError(f"a {type(estimator).__name__} neither predicts nor transforms", "give a fitted estimator")
+
+
+def features_of(estimator: Any) -> int:
+    """How many columns it was fitted on.
+
+    errors  DataError when it was not fitted
+    """
+    found = getattr(estimator, "n_features_in_", None)
+    if found is None:
+        raise DataError(f"the {type(estimator).__name__} is not fitted", "fit it first")
+    return int(found)
+
+
+def rows_for(estimator: Any, rows: Any) -> Any:
+    """Rows as the estimator takes them: an array, CSR, or a frame where it was fitted on one.
+
+    errors  DataError: another number of columns, a missing column
+    """
+    wanted, names = features_of(estimator), getattr(rows, "names", None)
+    if names is None:
+        rows = rows.reshape(len(rows), -1) if isinstance(rows, np.ndarray) and rows.ndim != 2 else rows
+        if rows.shape[1] != wanted:
+            raise DataError(f"rows have {rows.shape[1]} columns, the model was fitted on {wanted}", "give its own rows")
+        return rows
+    asked = [str(one) for one in getattr(estimator, "feature_names_in_", names)]
+    missing = [one for one in asked if one not in names]
+    if missing or len(asked) != wanted:
+        told = f"no column {missing[0]!r}" if missing else f"{len(asked)} columns, not {wanted}"
+        raise DataError(f"the rows have {told}, which the model was fitted on", "give its own rows")
+    columns = {name: np.asarray(rows.column(name)) for name in asked}
+    if hasattr(estimator, "feature_names_in_"):
+        return needed("pandas", "frames").DataFrame(columns)
+    return np.stack([one.astype(np.float64) for one in columns.values()], axis=1)
+
+
+def estimator_onnx(estimator: Any) -> bytes:
+    """The ONNX graph of an estimator that reads numbers, without a label map: probabilities are one array.
+
+    errors  DataError: skl2onnx knows no form of one of its parts
+    """
+    convert = needed("skl2onnx")
+    types = needed("skl2onnx.common.data_types")
+    inputs = [("x", types.FloatTensorType([None, features_of(estimator)]))]
+    options = {"zipmap": False} if hasattr(estimator, "predict_proba") else None
+    try:
+        made = convert.convert_sklearn(estimator, initial_types=inputs, options=options)
+    except Exception as error:
+        raise DataError(f"skl2onnx cannot compile it: {_first_line(error)}", "it is measured in Python alone") from None
+    return bytes(made.SerializeToString())
+
+
+def written_bytes(estimator: Any) -> int:
+    """Bytes of the estimator as joblib would write it; nothing is kept."""
+    import joblib
+
+    counted = _Counter()
+    joblib.dump(estimator, counted)
+    return counted.total
+
+
+class _Counter(io.RawIOBase):
+    """A file that only counts."""
+
+    total = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        size = memoryview(data).nbytes
+        self.total += size
+        return size
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,82 @@
+"""Costs side by side: what is measured, what is printed, what must be said."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from ship_cases import mlp_graph
+from sklearn.linear_model import LogisticRegression
+
+from codelayer import Pca
+from codelayer.errors import DataError
+from codelayer.ship.bench import bench
+from codelayer.ship.benchprint import bench_json, bench_text, write_page
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 6))
+QUICK = {"rounds": 2, "seconds": 0.004}
+
+
+@pytest.fixture(scope="module")
+def done():
+    made = LogisticRegression().fit(X, X[:, 0] > 0)
+    return bench([("logistic", made), Pca(2).fit(X), mlp_graph((6, 4))], X, batches=(8,), fresh=False, **QUICK)
+
+
+def test_a_scikit_learn_model_stands_in_python_and_compiled(done):
+    assert [one.model.name for one in done.costs] == ["logistic", "logistic, compiled", "Pca", "graph"]
+    assert [one.model.form for one in done.costs] == ["in Python", "compiled", "in Python", "compiled"]
+
+
+def test_both_latencies_and_the_batch_are_there_for_every_model(done):
+    for one in done.costs:
+        assert set(one.engine) == {1, 8} and one.whole.p50_ms > 0
+        assert one.engine[8].rows_per_second > 0
+
+
+def test_scikit_learns_overhead_is_said_where_it_would_flatter(done):
+    told = [one for one in done.sentences if one.startswith("logistic: ")]
+    assert len(told) == 1 and "hold others against the compiled form" in told[0]
+
+
+def test_what_cannot_be_compiled_is_said(done):
+    assert any(one.startswith("Pca is measured in Python alone") for one in done.sentences)
+
+
+def test_the_tables_name_every_model_and_the_json_holds_every_figure(done):
+    text = bench_text(done)
+    assert all(one.model.name in text for one in done.costs) and "rows/s at 8" in text
+    read = json.loads(bench_json(done))
+    assert [one["model"] for one in read["models"]] == [one.model.name for one in done.costs]
+    assert read["models"][0]["engine"]["8"]["rows_per_second"] > 0
+
+
+def test_the_page_is_one_file_with_a_picture(done, tmp_path):
+    page = write_page(done, tmp_path / "bench.html").read_text(encoding="utf-8")
+    assert "<svg" in page and "logistic, compiled" in page and "http-equiv" in page
+
+
+def test_without_rows_every_model_answers_its_own_and_that_is_said():
+    found = bench([mlp_graph((6, 4)), Pca(2).fit(X)], batches=(4,), fresh=False, compile_too=False, **QUICK)
+    assert len(found.costs) == 2 and "no data were given" in found.sentences[0]
+
+
+def test_names_do_not_collide():
+    found = bench([mlp_graph((6, 4)), mlp_graph((6, 2))], X, batches=(4,), fresh=False, **QUICK)
+    assert [one.model.name for one in found.costs] == ["graph", "graph (2)"]
+
+
+def test_a_fresh_process_tells_cold_start_and_memory():
+    found = bench([mlp_graph((6, 4))], X, batches=(4,), **QUICK).costs[0]
+    assert found.start is not None and found.start.seconds > found.start.answer_seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("models", "more", "told"),
+    [([], {}, "no model"), ([b""], {"threads": 0}, "threads=0"), ([b""], {"batches": (0,)}, "batch=0")],
+)
+def test_wrong_use_is_refused(models, more, told):
+    with pytest.raises(DataError, match=told):
+        bench(models, X, **more)

@@ -1,0 +1,196 @@
+"""Opening what is to be served: every kind answers, what is unsafe or does not fit is refused by name."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+import skops.io
+from ship_cases import mlp_graph, packed
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from codelayer import Head, Headed, Pca, Table
+from codelayer.errors import BundleError, DataError
+from codelayer.measure import linear_probe
+from codelayer.ship.estimators import TREE, on_threads, read_skops
+from codelayer.ship.models import Servable, compiled, open_model
+from codelayer.ship.onnxfiles import needed
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(120, 6))
+Y = (X[:, 0] + X[:, 1] > 0).astype(int)
+
+
+@pytest.fixture(scope="module")
+def forest():
+    return RandomForestClassifier(5, random_state=0, n_jobs=-1).fit(X, Y)
+
+
+@pytest.fixture(scope="module")
+def forest_file(forest, tmp_path_factory):
+    path = tmp_path_factory.mktemp("files") / "forest.skops"
+    skops.io.dump(forest, path)
+    return path
+
+
+def headed() -> Headed:
+    coder = Pca(3).fit(X)
+    codes = coder.transform(X)
+    return Headed(coder, Head.from_probe(linear_probe(codes, "class").fit(codes, Y), "class"))
+
+
+def test_a_bundle_answers_from_rows_and_from_encoded_rows_alike(tmp_path):
+    whole = headed()
+    whole.save(tmp_path / "b.zip")
+    opened = open_model(tmp_path / "b.zip")
+    assert (opened.kind, opened.form) == ("bundle", "in Python")
+    assert opened.size_bytes == (tmp_path / "b.zip").stat().st_size
+    assert np.allclose(opened.whole(X), whole.predict_proba(X))
+    assert np.allclose(opened.engine(opened.prepare(X)), whole.predict_proba(X))
+    assert opened.parameters >= 6 * 3 + 3 * 2 + 2
+    assert len(opened.whole(opened.samples(9))) == 9
+
+
+def test_a_graph_answers_what_its_layers_say(tmp_path):
+    (tmp_path / "g.onnx").write_bytes(mlp_graph((6, 4)))
+    opened = open_model(str(tmp_path / "g.onnx"), threads=1)
+    rng = np.random.default_rng(0)
+    w, b = rng.normal(0, 6**-0.5, (6, 4)).astype(np.float32), rng.normal(0, 0.1, 4).astype(np.float32)
+    assert np.allclose(opened.whole(X), X.astype(np.float32) @ w + b, atol=1e-5)
+    assert (opened.parameters, opened.multiply_adds, opened.name) == (28, 24, "g.onnx")
+    assert np.allclose(opened.whole(Table({f"c{i}": X[:, i] for i in range(6)})), opened.whole(X))
+
+
+def test_columns_of_a_table_go_to_inputs_of_their_names():
+    from onnx import helper
+
+    graph = packed(
+        [helper.make_node("Sub", ["a", "b"], ["code"])], [], [("a", ["n", 1]), ("b", ["n", 1])], [("code", ["n", 1])]
+    )
+    opened = open_model(graph)
+    rows = Table({"b": np.array([1.0, 2.0]), "extra": np.array(["u", "v"]), "a": np.array([5.0, 5.0])})
+    assert opened.whole(rows).ravel().tolist() == [4.0, 3.0] and opened.columns == ("a", "b")
+    with pytest.raises(DataError, match="no column 'b'"):
+        opened.whole(Table({"a": np.array([1.0])}))
+    with pytest.raises(DataError, match="2 inputs"):
+        opened.whole(np.zeros((1, 2)))
+
+
+def test_rows_of_another_width_are_refused(forest):
+    with pytest.raises(DataError, match=r"\(5,\) do not fit the input 'x'"):
+        open_model(mlp_graph((6, 4))).whole(X[:, :5])
+    with pytest.raises(DataError, match="5 columns, the model was fitted on 6"):
+        open_model(forest).whole(X[:, :5])
+
+
+def test_a_forest_in_python_and_compiled_gives_the_same_labels(forest):
+    opened = open_model(forest)
+    made = compiled(opened, X)
+    assert made.form == "compiled" and made.kind == "scikit-learn"
+    assert (made.whole(X).argmax(1) == opened.whole(X).argmax(1)).all()
+    assert np.allclose(opened.whole(X), forest.predict_proba(X))
+    assert "the same label on 100.0% of 120 rows" in made.notes[0]
+    with pytest.raises(DataError, match="compiled already"):
+        compiled(made)
+
+
+@pytest.mark.parametrize(
+    "estimator", [make_pipeline(StandardScaler(), LogisticRegression()), Ridge(), StandardScaler()]
+)
+def test_pipelines_numbers_and_transformers_compile_too(estimator):
+    opened = open_model(estimator.fit(X, Y))
+    assert np.allclose(compiled(opened, X).whole(X).reshape(len(X), -1), opened.whole(X).reshape(len(X), -1), atol=1e-4)
+
+
+def test_threads_are_pinned_in_a_copy_alone(forest):
+    pipe = make_pipeline(StandardScaler(), RandomForestClassifier(2, n_jobs=-1)).fit(X, Y)
+    held = on_threads(pipe, 1)
+    assert held[-1].n_jobs == 1 and pipe[-1].n_jobs == -1
+    assert on_threads(forest, 2).n_jobs == 2 and forest.n_jobs == -1
+
+
+def test_trees_in_a_skops_file_need_the_callers_word(forest_file, forest):
+    with pytest.raises(BundleError, match=r"not trusted: sklearn\.tree\._tree\.Tree\n  --trust"):
+        open_model(forest_file)
+    opened = open_model(forest_file, trust=[TREE])
+    assert np.allclose(opened.whole(X), forest.predict_proba(X)) and opened.trust == (TREE,)
+
+
+def test_no_other_type_can_be_trusted(forest_file):
+    with pytest.raises(DataError, match=r"'os\.system' cannot be trusted"):
+        open_model(forest_file, trust=[TREE, "os.system"])
+
+
+class Foreign(Ridge):
+    """A type of this test's own."""
+
+
+def test_an_unknown_type_is_named_and_nothing_of_it_runs(tmp_path, monkeypatch):
+    skops.io.dump(Foreign().fit(X, Y), tmp_path / "f.skops")
+    ran = []
+    monkeypatch.setattr(Foreign, "__setstate__", lambda self, state: ran.append(state), raising=False)
+    with pytest.raises(BundleError, match=r"not trusted: .*Foreign"):
+        read_skops(tmp_path / "f.skops", [TREE])
+    assert ran == []
+
+
+@pytest.mark.parametrize("end", ["pkl", "pickle", "joblib"])
+def test_files_that_run_code_are_refused_with_the_line_that_converts_them(tmp_path, end):
+    (tmp_path / f"m.{end}").write_bytes(b"cos\nsystem\n(S'touch ran'\ntR.")
+    with pytest.raises(BundleError, match=rf"not opened.*\n.*skops\.io\.dump\(joblib\.load\('m\.{end}'\)"):
+        open_model(tmp_path / f"m.{end}")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["m.onnx", "m.skops", "m.zip"])
+def test_damaged_files_are_refused(tmp_path, name):
+    (tmp_path / name).write_bytes(b"not at all")
+    with pytest.raises(BundleError):
+        open_model(tmp_path / name)
+
+
+def test_a_skops_archive_without_its_schema_is_refused(tmp_path):
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.writestr("other.json", "{}")
+    (tmp_path / "m.skops").write_bytes(whole.getvalue())
+    with pytest.raises(BundleError, match="no skops file"):
+        open_model(tmp_path / "m.skops")
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [("nowhere.onnx", "there is no model"), (3, "a int is no model"), (RandomForestClassifier(), "not fitted")],
+)
+def test_what_is_no_model_is_refused(source, told):
+    with pytest.raises((BundleError, DataError), match=told):
+        open_model(source)
+
+
+def test_an_unknown_operator_is_named():
+    import onnx
+    from onnx import helper
+
+    node = helper.make_node("Marvel", ["x"], ["code"], domain="elsewhere")
+    ends = [helper.make_tensor_value_info(name, 1, ["n", 2]) for name in ("x", "code")]
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("elsewhere", 1)]
+    model = helper.make_model(helper.make_graph([node], "g", ends[:1], ends[1:]), opset_imports=opsets, ir_version=8)
+    assert isinstance(model, onnx.ModelProto)
+    with pytest.raises(BundleError, match="Marvel"):
+        open_model(model.SerializeToString())
+
+
+def test_an_absent_package_names_its_extra():
+    with pytest.raises(DataError, match=r'not_there is not installed\n  pip install "codelayer\[ship\]"'):
+        needed("not_there.at_all", "ship")
+
+
+def test_a_servable_stays_as_it_is_and_takes_a_name():
+    opened = open_model(mlp_graph((6, 4)))
+    assert open_model(opened) is opened and open_model(opened, name="other").name == "other"
+    assert isinstance(opened, Servable)
