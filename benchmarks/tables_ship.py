@@ -78,7 +78,10 @@ def forest() -> str:
     ]
     columns = ["model", "accuracy", "engine ms, one row", "end to end ms", "time at one row, compiled forest = 1"]
     columns += ["time at 256 rows", "MB", "times smaller than the compiled forest", "training s"]
-    told = f"Digits, {result['scored_rows']} scored rows, one thread, in turns."
+    told = (
+        f"Digits, {result['scored_rows']} scored rows, one thread, in turns. On a busy machine (see below) long calls "
+        "are interrupted and short ones are not, which makes the ratios in batches larger than on a quiet one."
+    )
     return "\n\n".join(["## The forest's fair chance", told, table(columns, rows), *result["sentences"], about(result)])
 
 
