@@ -56,14 +56,22 @@ def turned(x: np.ndarray) -> np.ndarray:
 
 
 def coverage(
-    names: Sequence[str], task: str, make: Callable[[np.random.Generator], dict[str, Any]], repeats: int
+    names: Sequence[str],
+    task: str,
+    make: Callable[[np.random.Generator], dict[str, Any]],
+    repeats: int,
+    seeded: bool = False,
 ) -> list[dict[str, Any]]:
-    """How often each interval holds the mean, and its mean width; printed. One data set serves all metrics."""
+    """How often each interval holds the mean, and its mean width; printed. One data set serves all metrics.
+
+    seeded  another seed for each data set: what a metric draws (altered samples, splits) varies too
+    """
     seconds, found = dict.fromkeys(names, 0.0), {name: np.empty((repeats, 3)) for name in names}
     for i in range(repeats):
         given = make(np.random.default_rng([7, i]))
         for name in names:
-            begun, one = time.perf_counter(), METRICS[name].read(given)
+            settings = {"seed": i} if seeded and "seed" in METRICS[name].settings else {}
+            begun, one = time.perf_counter(), METRICS[name].read(given, settings)
             found[name][i] = one.value, one.low, one.high
             seconds[name] += time.perf_counter() - begun
     rows = []

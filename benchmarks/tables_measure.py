@@ -97,12 +97,36 @@ def interval_coverage_manifold() -> str:
     )
 
 
+def interval_coverage_all() -> str:
+    """Nominal 95 % against the share of data sets whose interval holds the truth, for all other metrics."""
+    result = load("interval_coverage_all")
+    if result is None:
+        return ""
+    rows = [
+        [f"`{r['metric']}`", r["labels"], f"{r['truth']:.3f}",
+         f"{r['coverage']:.2f} [{r['coverage_low']:.2f}, {r['coverage_high']:.2f}]", str(r["repeats"]),
+         f"{r['mean_width']:.3f}", f"{r['width_of_95_percent']:.3f}"]
+        for r in result["rows"]
+    ]  # fmt: skip
+    heads = ["metric", "law", "truth", "coverage", "data sets", "mean width", "width of the middle 95 % of values"]
+    return "\n\n".join(
+        [
+            "## Intervals of all other metrics",
+            f"As above, on data sets of {result['n']} rows, with Wilson's 95 % interval of the share: what so few data "
+            "sets can tell. What a metric draws is drawn anew for each. The laws are in "
+            "`benchmarks/interval_coverage_all.py`.",
+            table(heads, rows),
+            about(result),
+        ]
+    )
+
+
 def spanned(one: dict[str, float]) -> str:
     """A mean with its interval."""
     return f"{one['value']:.2f} [{one['low']:.2f}, {one['high']:.2f}]"
 
 
-SECTIONS = (coranking_speed, card_cost, walks, interval_coverage_manifold)
+SECTIONS = (coranking_speed, card_cost, walks, interval_coverage_manifold, interval_coverage_all)
 
 
 def sections() -> list[str]:

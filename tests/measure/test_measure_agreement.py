@@ -77,3 +77,31 @@ def test_total_correlation_of_constant_and_doubled_units_is_told_not_infinite():
         NATS(codes=np.c_[CLOUD[:, 0], np.ones(2000)])
     with pytest.raises(DataError, match="50 units vary on 20 rows"):
         NATS(codes=np.random.default_rng(0).standard_normal((20, 50)))
+
+
+def test_udr_of_three_seeds_has_a_jackknife_interval_and_of_two_none():
+    rng = np.random.default_rng(3)
+    base = rng.standard_normal((400, 3))
+    seeds = [base[:, rng.permutation(3)] + noise * rng.standard_normal((400, 3)) for noise in (0.1, 0.4, 0.7, 0.9)]
+    found = METRICS["udr"].read({"seeds": seeds})
+    without = [METRICS["udr"].read({"seeds": seeds[:i] + seeds[i + 1 :]}).value for i in range(4)]
+    error = (3 / 4 * np.square(np.array(without) - np.mean(without)).sum()) ** 0.5
+    assert found.value - found.low == pytest.approx(3.1824463 * error, rel=1e-5)
+    two = METRICS["udr"].read({"seeds": seeds[:2]})
+    assert two.low is None and two.note == "only 2 seeds: no interval"
+
+
+def test_what_each_row_adds_to_total_correlation_is_its_numeric_derivative():
+    rng = np.random.default_rng(4)
+    z = rng.standard_normal((60, 3)) @ rng.standard_normal((3, 3))
+    points = METRICS["total_correlation_nats"].read({"codes": z}, as_given=True).points
+
+    def weighted(w):
+        c = np.cov(z.T, aweights=w, ddof=0)
+        return -0.5 * np.log(np.linalg.det(c / np.sqrt(np.outer(np.diag(c), np.diag(c)))))
+
+    for i in range(0, 60, 20):
+        w = np.ones(60)
+        w[i] += 1e-5
+        slope = (weighted(w) - weighted(np.ones(60))) / (1e-5 / 60)
+        assert points[i] - points.mean() == pytest.approx(slope, rel=1e-2, abs=1e-3)

@@ -98,3 +98,12 @@ def test_what_cannot_be_asked_is_refused():
         D(codes=CODE[:9], factors=FACTORS[:9])
     with pytest.raises(DataError, match="no unit varies"):
         D(codes=np.ones((50, 3)), factors=FACTORS[:50])
+
+
+def test_what_held_out_rows_add_to_informativeness_has_its_value_as_mean():
+    rng = np.random.default_rng(9)
+    factors = rng.integers(3, size=(300, 2))
+    found = METRICS["dci_informativeness"].read(
+        {"codes": factors + 0.6 * rng.standard_normal((300, 2)), "factors": factors}
+    )
+    assert found.points.mean() == pytest.approx(found.value) and 0 < found.low < found.value < found.high < 1

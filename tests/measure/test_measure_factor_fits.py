@@ -71,3 +71,18 @@ def test_what_cannot_be_ranked_is_refused():
         EXPLICIT(codes=np.ones((50, 2)), factors=FACTORS[:50])
     with pytest.raises(DataError, match="factor 0 has fewer than two values with four rows"):
         EXPLICIT(codes=CODE[:6], factors=FACTORS[:6, 3:4])
+
+
+def test_what_rows_add_to_an_area_under_the_curve_has_its_mean_and_its_variance():
+    from codelayer.measure.factor_fits import _standing
+    from codelayer.measure.probes import auc
+
+    rng = np.random.default_rng(8)
+    positive = rng.random(200) < 0.3
+    scores = np.round(rng.standard_normal(200) + positive, 1)
+    points = _standing(positive, scores)
+    assert points.mean() == pytest.approx(auc(positive, scores))
+    a, b = scores[positive][:, None], scores[~positive]
+    beats = (a > b) + 0.5 * (a == b)
+    spread = beats.mean(1).var() / positive.sum() + beats.mean(0).var() / (~positive).sum()
+    assert points.var() / 200 == pytest.approx(spread)

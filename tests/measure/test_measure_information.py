@@ -13,11 +13,11 @@ from codelayer.measure.information import (
     equal_mass,
     equal_width,
     factor_places,
-    half_values,
     information_by_luck,
     mutual_information,
     unit_scaled,
 )
+from codelayer.measure.spread import half_values
 
 RNG = np.random.default_rng(0)
 PLACES = Places(RNG.integers(0, [7, 3, 12], (500, 3)), np.array([7, 3, 12]))

@@ -48,3 +48,12 @@ def test_a_constant_encoder_or_a_short_answer_is_refused():
         METRICS["local_smoothness"](lambda x: x[:1], X)
     with pytest.raises(DataError, match="as a callable"):
         METRICS["local_smoothness"](3, X)
+
+
+def test_chance_of_the_jacobian_is_that_of_a_map_that_keeps_distances():
+    x = np.random.default_rng(5).standard_normal((300, 4))
+    found = METRICS["jacobian_norm"].read({"encode": lambda rows: 3 * rows, "x": x})
+    assert found.value == pytest.approx(36) and found.chance == pytest.approx(36)
+    relative = METRICS["relative_jacobian"](lambda rows: np.tanh(rows), x)
+    own = METRICS["jacobian_norm"].read({"encode": lambda rows: np.tanh(rows), "x": x})
+    assert own.value / own.chance == pytest.approx(relative)

@@ -39,7 +39,7 @@ def test_scale_does_not_matter_even_near_the_end_of_the_float_range():
 def test_rows_of_zeros_are_left_out_and_said():
     codes = np.vstack([np.eye(4), np.zeros((3, 4))])
     reading = METRICS["hoyer"].read({"codes": codes})
-    assert (reading.value, reading.n, reading.note) == (1.0, 4, "3 rows of zeros left out")
+    assert (reading.value, reading.n) == (1.0, 4) and reading.note.startswith("3 rows of zeros left out; no interval")
 
 
 def test_only_zeros_or_one_unit_are_refused():
@@ -116,3 +116,18 @@ def test_the_density_of_units_is_the_share_of_rows_they_are_active_in():
     assert (density["min"], density["median"], density["max"]) == (0, 0.2525, 1)
     assert density["histogram"] == [1, 0, 1, 0, 0, 2]
     assert active_units(codes).mean(0).tolist() == [1, 0.5, 0.005, 0]
+
+
+def test_the_interval_of_dead_units_counts_those_that_hang_on_one_row():
+    codes = np.zeros((100, 8))
+    codes[:, 0] = np.arange(100)
+    codes[3, 1], codes[[4, 5], 2] = 1, 1
+    found = METRICS["dead_share"].read({"codes": codes})
+    assert (found.value, found.chance, found.more["by_one_row"]) == (5 / 8, 0, 1)
+    assert found.high - found.value == pytest.approx(1.959964 / 8)
+
+
+def test_active_shares_of_a_dense_code_are_chance_and_have_a_width_where_all_are_active():
+    codes = np.random.default_rng(0).standard_normal((500, 6)) + 9
+    found = METRICS["l0_share"].read({"codes": codes})
+    assert found.value == found.high == 1 and 0.98 < found.low < 1 and found.chance > 0.99

@@ -43,3 +43,23 @@ def test_a_code_that_shows_the_class_saves_labels():
 def test_numbers_have_no_silhouette():
     with pytest.raises(DataError, match="needs classes"):
         METRICS["silhouette"](X, X[:, 20] + 0.01)
+
+
+def test_what_each_row_adds_to_the_silhouette_is_what_leaving_it_out_takes_away():
+    rng = np.random.default_rng(6)
+    codes, labels = rng.standard_normal((90, 2)) + 2 * np.eye(3)[np.arange(90) % 3][:, :2], np.arange(90) % 3
+    found = METRICS["silhouette"].read({"codes": codes, "labels": labels}, as_given=True)
+    without = [METRICS["silhouette"](np.delete(codes, i, 0), np.delete(labels, i)) for i in range(90)]
+    told = 89 / 90 * np.square(np.array(without) - np.mean(without)).sum()
+    assert (found.high - found.value) / 1.987 == pytest.approx(told**0.5, rel=0.1)
+    assert found.points.mean() == pytest.approx(found.value)
+
+
+@pytest.mark.parametrize("name", ["knn_score", "neighborhood_hit"])
+def test_groups_that_repeat_the_labels_are_refused_and_lonely_classes_are_told(name):
+    codes, labels = np.random.default_rng(7).standard_normal((60, 2)), np.arange(60) % 3
+    with pytest.raises(DataError, match="each of the 3 classes stands in one group alone"):
+        METRICS[name].read({"codes": codes, "labels": labels, "groups": labels})
+    some = np.where(labels == 2, 99, np.arange(60))
+    note = METRICS[name].read({"codes": codes, "labels": labels, "groups": some}).note
+    assert note == "20 rows are of a class that stands in one group alone: nobody can tell them"

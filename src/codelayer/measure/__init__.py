@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .intervals import chance_area as chance_area
     from .intervals import curve_bands as curve_bands
     from .intervals import paired_interval as paired_interval
+    from .intervals import share_interval as share_interval
     from .invariance import invariance_under as invariance_under
     from .probes import KnnProbe as KnnProbe
     from .probes import LinearProbe as LinearProbe
@@ -81,7 +82,7 @@ HOMES = {
     "curves": ("Curve", "curve_area", "join_curves", "label_curve", "label_efficiency"),
     "draws": ("label_counts", "label_draws", "labelled", "task_of"),
     "folds": ("halves",),
-    "intervals": ("Interval", "area_interval", "chance_area", "curve_bands", "paired_interval"),
+    "intervals": ("Interval", "area_interval", "chance_area", "curve_bands", "paired_interval", "share_interval"),
     "invariance": ("invariance_under",),
     "probes": ("KnnProbe", "LinearProbe", "auc", "knn_probe", "linear_probe", "score"),
     "ranks": ("Coranking", "coranking"),

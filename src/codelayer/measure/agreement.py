@@ -13,10 +13,12 @@ from collections.abc import Callable
 import numpy as np
 
 from ..errors import DataError
-from .information import halves_of, in_use, unit_scaled
-from .record import Z95, Reading, metric
+from .information import in_use, unit_scaled
+from .record import Reading, metric
+from .spread import jackknife_half, mean_half
 
 NULL = "closed form: 0, because correlations within three deviations of chance count as none"
+SEEDS = "leave-one-out over seeds (jackknife); none of two"
 DISTRUST = "seeds that all find the same turned code agree as well; fewer than 5 seeds say little"
 
 
@@ -25,7 +27,7 @@ DISTRUST = "seeds that all find the same turned code agree as well; fewer than 5
     worst=0.0,
     best=1.0,
     null=NULL,
-    interval="none: pairs of seeds are not independent",
+    interval=SEEDS,
     cost="m^2 n d^2, m seeds",
     distrust=DISTRUST,
     source="Duan et al. 2020, section 4; Spearman correlation, units of low deviation left out",
@@ -57,7 +59,7 @@ def udr(seeds: list[np.ndarray], prune: float = 0.05) -> Reading:
     worst=0.0,
     best=1.0,
     null="closed form: 0, the penalty keeps weak relations out",
-    interval="none: pairs of seeds are not independent",
+    interval=SEEDS,
     cost="m^2 d Lasso fits on at most 1,000 rows, m seeds",
     distrust=DISTRUST + "; a unit that follows another in a curve is missed",
     source="Duan et al. 2020, section 4, as in disentanglement_lib: Lasso, alpha = 0.1 on standardised codes",
@@ -91,12 +93,12 @@ def udr_lasso(seeds: list[np.ndarray], alpha: float = 0.1, prune: float = 0.05, 
     worst=None,
     best=0.0,
     null="shuffled columns",
-    interval="half-subsamples",
-    cost="n d^2, 20 halves",
+    interval="per-point values (delta method)",
+    cost="n d^2",
     distrust="independent units need not be factors: a turned code scores as well; it sees straight relations only",
     source="Watanabe 1960; Gaussian, as in Locatello et al. 2019",
 )
-def total_correlation_nats(codes: np.ndarray, seed: int = 0) -> Reading:
+def total_correlation_nats(codes: np.ndarray) -> Reading:
     """How much do the units tell about one another (total correlation of a Gaussian, nats)?
 
     -1/2 log det of the units' correlation matrix. Units that never vary are left out.
@@ -107,15 +109,18 @@ def total_correlation_nats(codes: np.ndarray, seed: int = 0) -> Reading:
     if varies.sum() < 2:
         raise DataError(f"{varies.sum()} of {len(varies)} units vary", "total correlation needs at least two")
     z = z[:, varies]
-    value = _nats(z)
-    if value is None:
+    n, standard = len(z), _standard(z)
+    values, axes = np.linalg.eigh(standard.T @ standard / n)
+    if values[0] <= 1e-9 * values[-1]:
         raise DataError(_why_infinite(z, np.flatnonzero(varies)), "total correlation is infinite: leave such units out")
-    found = [_nats(z[rows]) for rows in halves_of(len(z), seed)]
-    spread = [one for one in found if one is not None]
-    half = Z95 * float(np.std(spread, ddof=1)) if len(spread) > 1 else 0.0
+    value = max(-0.5 * float(np.log(values).sum()), 0.0)
+    # what each row adds: the derivative of the log determinant, deviations held at 1
+    points = value - 0.5 * (((standard @ axes) ** 2 / values).sum(1) - (standard**2).sum(1))
+    half = mean_half(points)
     gone = int((~varies).sum())
     note = f"{gone} units that never vary are left out" if gone else ""
-    return Reading(value, value - half, value + half, len(z), note=note, more={"per_unit": value / z.shape[1]})
+    more = {"per_unit": value / z.shape[1]}
+    return Reading(value, max(value - half, 0.0), value + half, n, note=note, more=more, points=points)
 
 
 def udr_of(relation: np.ndarray) -> float:
@@ -129,14 +134,22 @@ def udr_of(relation: np.ndarray) -> float:
 
 
 def _over_pairs(seeds: list[np.ndarray], relation: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Reading:
+    # scores (seed, partner): the interval is for other seeds, so seeds are left out in turn, not rows
     m = len(seeds)
     scores = np.array(
         [[udr_of(relation(a, b)) if i != j else 0.0 for j, b in enumerate(seeds)] for i, a in enumerate(seeds)]
     )
     scores = (scores + scores.T) / 2
-    each = np.array([np.median(np.delete(scores[i], i)) for i in range(m)])
-    note = f"only {m} seeds" if m < 5 else ""
-    return Reading(float(each.mean()), n=len(seeds[0]), note=note, more={"seeds": each.tolist()})
+    each, n = _each_seed(scores), len(seeds[0])
+    value, more = float(each.mean()), {"seeds": each.tolist()}
+    if m < 3:
+        return Reading(value, n=n, note=f"only {m} seeds: no interval", more=more)
+    half = jackknife_half(np.array([_each_seed(np.delete(np.delete(scores, i, 0), i, 1)).mean() for i in range(m)]))
+    return Reading(value, max(value - half, 0.0), value + half, n, note=f"only {m} seeds" if m < 5 else "", more=more)
+
+
+def _each_seed(scores: np.ndarray) -> np.ndarray:
+    return np.array([np.median(np.delete(line, i)) for i, line in enumerate(scores)])
 
 
 def _alive(seeds: list[np.ndarray], prune: float) -> list[np.ndarray]:
@@ -149,15 +162,6 @@ def _standard(z: np.ndarray) -> np.ndarray:
     z = z - z.mean(0)
     spread = z.std(0)
     return z / np.where(spread > 0, spread, 1)
-
-
-def _nats(z: np.ndarray) -> float | None:
-    """Half the negative log determinant of the correlations; None where it is infinite."""
-    standard = _standard(z)
-    values = np.linalg.eigvalsh(standard.T @ standard / len(z))
-    if values[0] <= 1e-9 * values[-1]:
-        return None
-    return max(-0.5 * float(np.log(values).sum()), 0.0)
 
 
 def _why_infinite(z: np.ndarray, units: np.ndarray) -> str:

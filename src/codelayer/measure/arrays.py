@@ -50,7 +50,7 @@ def checked(
     known = known_rows({need: ready[need] for need in needs if need in ready})
     if known is not None:
         ready = {need: take(need, one, known) for need, one in ready.items()}
-    flattened = [part for need, one in ready.items() for part in _parts(need, one)]
+    flattened = [part for need, one in ready.items() for part in parts_of(need, one)]
     fewest = min((len(part) for part in flattened), default=3)
     if fewest < 3:
         raise DataError(f"{name} needs at least 3 rows, there are {fewest}", "measure on more (labelled) rows")
@@ -169,8 +169,8 @@ def _read(name: str, need: str, value: Any, flat: bool) -> Any:
 
 
 def _check_rows(name: str, ready: Mapping[str, Any]) -> None:
-    lengths = {need: len(part) for need, one in ready.items() for part in _parts(need, one)}
-    unequal = {len(part) for need, one in ready.items() for part in _parts(need, one)}
+    lengths = {need: len(part) for need, one in ready.items() for part in parts_of(need, one)}
+    unequal = {len(part) for need, one in ready.items() for part in parts_of(need, one)}
     if len(unequal) > 1:
         told = ", ".join(f"{need} has {n}" for need, n in lengths.items())
         raise DataError(f"{name} needs arrays of equally many rows: {told}", "row i of each must be the same sample")
@@ -179,7 +179,8 @@ def _check_rows(name: str, ready: Mapping[str, Any]) -> None:
         raise DataError(f"x and rebuilt have {shapes} features", "rebuilt is the decoder's answer to x")
 
 
-def _parts(need: str, value: Any) -> list[np.ndarray]:
+def parts_of(need: str, value: Any) -> list[np.ndarray]:
+    """The arrays of rows in one thing that is given: none for a callable, several for layers and seeds."""
     if need in CALLABLES or value is None:
         return []
     if need in MANY:

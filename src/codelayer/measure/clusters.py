@@ -14,7 +14,8 @@ import numpy as np
 from ..errors import DataError
 from .draws import class_index, scored_classes, task_of
 from .neighbors import EXACT_ROWS, anchor_rows
-from .record import Z95, Reading, metric
+from .record import Reading, metric
+from .spread import values_half
 
 HALVES = 20
 
@@ -54,7 +55,7 @@ def agreement(y: np.ndarray, found: np.ndarray, seed: int = 0) -> Reading:
     value = float(adjusted_mutual_info_score(y, found))
     rng = np.random.default_rng([seed, 43])
     parts = [rng.permutation(len(y))[: len(y) // 2] for _ in range(HALVES)]
-    half = Z95 * float(np.std([adjusted_mutual_info_score(y[part], found[part]) for part in parts], ddof=1))
+    half = values_half(np.array([adjusted_mutual_info_score(y[part], found[part]) for part in parts]))
     more = {"ari": float(adjusted_rand_score(y, found)), "nmi": float(normalized_mutual_info_score(y, found))}
     return Reading(value, value - half, value + half, len(y), 0.0, more=more)
 

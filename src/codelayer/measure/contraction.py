@@ -13,9 +13,9 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import DataError
-from .information import half_values
 from .record import Reading, mean_reading, metric
 from .smoothness import encoded, pair_ratios, sampled, step_ratios, typical
+from .spread import half_values
 
 RADII = (0.01, 0.03, 0.1, 0.3, 1.0)
 STEP = 0.01
@@ -27,9 +27,9 @@ JACOBIAN = "Rifai et al. 2011 (contractive auto-encoders); random directions: Hu
     needs=("encode", "x"),
     worst=None,
     best=0.0,
-    null="none: it follows the scale of the code; see relative_jacobian",
+    null="closed form: a map that keeps distances, at the scale of the code (relative_jacobian is their ratio)",
     interval="per-point values",
-    cost="2 directions m encodings, m <= 500 rows",
+    cost="(2 directions + 1) m encodings, m <= 500 rows",
     distrust="halving the code quarters it: compare fits of one scale, or relative_jacobian; kinks are averaged over",
     source=JACOBIAN,
 )
@@ -42,10 +42,12 @@ def jacobian_norm(encode: Encode, x: np.ndarray, rows: int = 500, directions: in
     encode   x (n, *shape) -> codes (n, units), deterministic
     returns  at least 0, in squared units of the code per squared unit of x
     """
-    reading = mean_reading(
-        _squared_slopes(encode, sampled(x, rows, np.random.default_rng([seed, 53])), directions, seed)
-    )
-    return replace(reading, note="" if reading.value else "the code does not move at all")
+    sample = sampled(x, rows, np.random.default_rng([seed, 53]))
+    flat, codes = sample.reshape(len(sample), -1).astype(np.float64), encoded(encode, sample)
+    reading = mean_reading(_squared_slopes(encode, sample, codes, directions, seed))
+    wide = _spread(flat)
+    chance = flat.shape[1] * _spread(codes) / wide if wide > 0 else None
+    return replace(reading, chance=chance, note="" if reading.value else "the code does not move at all")
 
 
 @metric(
@@ -70,7 +72,7 @@ def relative_jacobian(encode: Encode, x: np.ndarray, rows: int = 500, directions
     if (flat == flat[0]).all() or (codes == codes[0]).all():
         what = "x is" if (flat == flat[0]).all() else "the codes are"
         raise DataError(f"{what} constant", "relative_jacobian needs samples and codes that differ")
-    parts = [_squared_slopes(encode, sample, directions, seed) / flat.shape[1], _off(flat), _off(codes)]
+    parts = [_squared_slopes(encode, sample, codes, directions, seed) / flat.shape[1], _off(flat), _off(codes)]
     slope, wide, narrow = (float(one.mean()) for one in parts)
     value = slope * wide / narrow
     # the delta method: each row counts in all three means
@@ -122,7 +124,7 @@ def _spread(rows: np.ndarray) -> float:
     return float(rows.var(0).sum())
 
 
-def _squared_slopes(encode: Encode, sample: np.ndarray, directions: int, seed: int) -> np.ndarray:
+def _squared_slopes(encode: Encode, sample: np.ndarray, codes: np.ndarray, directions: int, seed: int) -> np.ndarray:
     # (rows,): mean over directions of |J u|^2, or its sum over the axes where they are few
     rng, n, width = np.random.default_rng([seed, 61]), len(sample), sample[0].size
     flat = sample.reshape(n, -1).astype(np.float64)
@@ -136,7 +138,7 @@ def _squared_slopes(encode: Encode, sample: np.ndarray, directions: int, seed: i
         taken = np.linalg.norm((ends[0].astype(np.float64) - ends[1]).reshape(n, -1), axis=1)
         if not taken.any():
             raise DataError("steps are lost in the rounding of x", "subtract its mean, or give float64")
-        one = encoded(encode, ends[0])
+        one = encoded(encode, ends[0], codes)
         moved = np.linalg.norm(one - encoded(encode, ends[1], one), axis=1)
         out += (moved / np.where(taken > 0, taken, np.inf) * np.linalg.norm(along, axis=1)) ** 2
     return out if exact else out / directions

@@ -19,12 +19,14 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from .information import FEW_VALUES, half_values, unit_scaled
+from .information import FEW_VALUES, unit_scaled
 from .record import Reading, metric
+from .spread import half_values, mean_half
 
 SHUFFLES, STRICT, PERMUTED, KEPT = 60, 3.0, 64, 4
+REFIT = (1 + 1 / 2) ** 0.5  # Nadeau and Bengio 2003: one split, a third held out
 NULL = "closed form: 0, because what shuffled labels give is taken off and importances within chance count as none"
-INTERVAL = "half-subsamples of the held-out rows, one forest"
+INTERVAL = "half-subsamples of the held-out rows, widened for what another forest would tell"
 COST = "K forests of 50 trees on at most 2,000 rows, and 3 d predictions of at most 1,000"
 DISTRUST = "it depends on the model and on how importance is read: never compare with a DCI from other code"
 SOURCE = "Eastwood and Williams 2018, section 2; held-out permutation importance, null-corrected"
@@ -32,12 +34,16 @@ SOURCE = "Eastwood and Williams 2018, section 2; held-out permutation importance
 
 @dataclass(frozen=True)
 class _Found:
-    """lost: what each held-out row loses by each permuted unit, (factors, rows, units); told: gain of each factor."""
+    """lost: what each held-out row loses by each permuted unit, (factors, rows, units); told: gain of each factor.
+
+    gained: what each held-out row adds to that, (factors, rows)
+    """
 
     lost: list[np.ndarray]
     noise: np.ndarray
     told: np.ndarray
     note: str
+    gained: np.ndarray
 
     def importance(self, rows: np.ndarray | None = None) -> np.ndarray:
         """(units, factors), at least 0; 0 where it is within chance."""
@@ -98,7 +104,7 @@ def dci_completeness(
     worst=0.0,
     best=1.0,
     null="closed form: 0, because what shuffled labels give is taken off",
-    interval="none: one split; see that of dci_disentanglement",
+    interval="per-point values of the held-out rows, one forest",
     cost=COST,
     distrust="a forest reads turned codes too: informative is not disentangled",
     source=SOURCE,
@@ -115,9 +121,10 @@ def dci_informativeness(
     errors   DataError: fewer than two factors, a factor with one value, fewer than 12 rows
     """
     found = _found(codes, factors, trees, rows, seed)
-    return Reading(
-        float(found.told.mean()), n=len(found.lost[0]), note=found.note, more={"factors": found.told.tolist()}
-    )
+    points, value, more = found.gained.mean(0), float(found.told.mean()), {"factors": found.told.tolist()}
+    half = mean_half(points)
+    low = max(value - half, 0.0)
+    return Reading(value, low, value + half, len(points), note=found.note, more=more, points=points)
 
 
 @metric(
@@ -125,7 +132,7 @@ def dci_informativeness(
     worst=0.0,
     best=1.0,
     null="shuffled rows",
-    interval="none: one fit",
+    interval="none: halves of the rows take minutes, and with fewer rows the value is another (it falls as they grow)",
     cost="K fits of 100 boosted trees per value of the factor on at most 1,000 rows: a minute for 30 values",
     distrust="it grows with the number of rows, because splits on noise count as importance: compare at equal n only",
     source="Eastwood and Williams 2018, section 2, as in disentanglement_lib: GradientBoostingClassifier",
@@ -175,6 +182,8 @@ def _reading(found: _Found, score: Any, seed: int) -> Reading:
     importance = found.importance()
     value = score(importance)
     values, half = half_values(lambda rows: score(found.importance(rows)), len(found.lost[0]), seed)
+    # another forest, of other rows to fit on, varies as well: by held-out over fitted rows
+    values, half = value + (values - values.mean()) * REFIT, half * REFIT
     more = {"importance": importance.tolist()}
     n, low = len(found.lost[0]), max(value - half, 0.0)
     return Reading(value, low, value + half, n, note=found.note, more=more, replicates=values)
@@ -230,10 +239,11 @@ def _forests(codes: np.ndarray, factors: np.ndarray, trees: int, rows: int, seed
         lost, noise, gain = _forest(z[:, varies], _target(column), _is_class(column), cut, trees, seed + j)
         # a unit that never varies takes no part: a forest that may look at it would be another forest
         parts.append((_spread(lost, varies, z.shape[1]), _spread(noise, varies, z.shape[1]), gain))
-    told = np.array([part[2] for part in parts])
+    gained = np.stack([part[2] for part in parts])
+    told = np.maximum(gained.mean(1), 0)
     silent = [str(j) for j, gain in enumerate(told) if gain == 0]
     note = f"not told above chance: factor {', '.join(silent)}" if silent else ""
-    return _Found([part[0] for part in parts], np.stack([part[1] for part in parts], axis=1), told, note)
+    return _Found([part[0] for part in parts], np.stack([part[1] for part in parts], axis=1), told, note, gained)
 
 
 def _spread(values: np.ndarray, places: np.ndarray, units: int) -> np.ndarray:
@@ -244,8 +254,8 @@ def _spread(values: np.ndarray, places: np.ndarray, units: int) -> np.ndarray:
 
 def _forest(
     z: np.ndarray, y: np.ndarray, is_class: bool, cut: int, trees: int, seed: int
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """What each held-out row loses per permuted unit, the spread of that by luck, and the gain of the factor."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What each held-out row loses per permuted unit, the spread of that by luck, and what each adds to the gain."""
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
     make: Any = RandomForestClassifier if is_class else RandomForestRegressor
@@ -274,7 +284,7 @@ def _forest(
     noise[used] = np.std([right(said, one).mean() - right(answers, one).mean((1, 2)) for one in shuffled], axis=0)
     gain = right(said, truth).mean() - by_luck.mean()
     if gain <= STRICT * by_luck.std():
-        return lost, noise, 0.0
+        return lost, noise, np.zeros(len(held))
     if not is_class:
-        return lost, noise, max(1 - float(((truth - said) ** 2).mean() / truth.var()), 0.0)
-    return lost, noise, float(gain / (1 - by_luck.mean()))
+        return lost, noise, 1 - (truth - said) ** 2 / truth.var()
+    return lost, noise, (right(said, truth) - by_luck.mean()) / (1 - by_luck.mean())

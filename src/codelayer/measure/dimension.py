@@ -169,8 +169,11 @@ def _read(codes: np.ndarray, k: int, also: int, estimate: Estimate, anchors: int
 
 
 def _distinct(codes: np.ndarray, least: int) -> np.ndarray:
-    rows = codes[canonical_order([codes])]
-    rows = rows[np.concatenate([[True], (rows[1:] != rows[:-1]).any(1)])]
+    # the first of each, in the order given: random parts are then the same rows for every code of them
+    order = canonical_order([codes])
+    rows = codes[order]
+    firsts = np.flatnonzero(np.concatenate([[True], (rows[1:] != rows[:-1]).any(1)]))
+    rows = codes[np.sort(np.minimum.reduceat(order, firsts))]
     if len(rows) < least:
         raise DataError(f"only {len(rows)} different rows", f"the dimension needs at least {least}")
     return rows

@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import DataError
 from .reconstruction import unit_range
 from .record import Z95, Reading, metric
+from .spread import half_values
 
 HALVES = 50
 
@@ -87,9 +88,7 @@ def pattern_entropy(codes: np.ndarray, seed: int = 0) -> Reading:
         return bits, bits / min(units, float(np.log2(len(part))))
 
     bits, value = normed(named)
-    rng = np.random.default_rng([seed, 73])
-    halves = [normed(rng.choice(named, max(2, n // 2), replace=False))[1] for _ in range(HALVES)]
-    half = Z95 * float(np.std(halves))
+    halves, half = half_values(lambda rows: normed(named[rows])[1], n, seed, HALVES)
     patterns = int(named.max()) + 1
     more = {"bits": bits, "per_unit": bits / units, "patterns": patterns}
     more |= {"share": patterns / min(n, 2.0 ** min(units, 60)), "half": float(np.mean(halves))}

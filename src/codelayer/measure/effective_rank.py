@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from ..errors import DataError
-from .record import Z95, Reading, metric
+from .record import Reading, metric
+from .spread import values_half
 
 NULL = "shuffled columns"
 COST = "n d^2"
@@ -136,7 +137,7 @@ def _measured(codes: np.ndarray, centred: bool, of: Callable[[np.ndarray], float
     value, n = of(_spectrum(rows)), len(rows)
     if n < 4 * PARTS or rows.shape[1] > WIDEST:
         return Reading(value, n=n, note=f"no interval: it needs {4 * PARTS} rows, and at most {WIDEST:,} units")
-    half = Z95 * float(np.std([of(one) for one in _halves(rows, centred, seed)]))
+    half = values_half(np.array([of(one) for one in _halves(rows, centred, seed)]))
     return Reading(value, value - half, value + half, n)
 
 

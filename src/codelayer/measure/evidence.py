@@ -14,7 +14,8 @@ import numpy as np
 from ..errors import DataError
 from .draws import class_index, numbers, scored_classes, task_of
 from .neighbors import EXACT_ROWS, anchor_rows
-from .record import Z95, Reading, metric
+from .record import Reading, metric
+from .spread import values_half
 
 HALVES = 10
 STEPS = 11
@@ -103,7 +104,7 @@ def _with_halves(
     for _ in range(HALVES):
         part = rng.permutation(len(codes))[: len(codes) // 2]
         tries.append(score(codes[part], targets[part]))
-    half = Z95 * float(np.std(tries, ddof=1))
+    half = values_half(np.array(tries))
     return Reading(value, value - half, value + half, len(codes))
 
 

@@ -13,14 +13,14 @@ from collections.abc import Callable
 import numpy as np
 
 from ..errors import DataError
-from .information import Places, factor_places, halves_of, in_use, unit_scaled
+from .information import Places, factor_places, in_use, unit_scaled
 from .probes import linear_probe
-from .record import Z95, Reading, metric
+from .record import Reading, metric
+from .spread import share_ends, split_values, values_half
 
 LEAST = 4
 NULL = "closed form: 1 / factors"
-INTERVAL = "half-subsamples of the rows"
-HALVES = 12
+INTERVAL = "half-subsamples of the rows, less what one split of them varies; where all is right, Wilson's of a share"
 Sides = tuple[np.ndarray, np.ndarray]
 Score = Callable[[Sides, np.random.Generator], float]
 ERRORS = "measure on more rows, or give the factor fewer values"
@@ -192,17 +192,13 @@ def _variances(z: np.ndarray, rows: np.ndarray, weight: np.ndarray) -> np.ndarra
 def _reading(score: Score, factors: int, z: np.ndarray, draws: int, seed: int) -> Reading:
     """The mean over splits of all rows; how it varies is told by random halves of the rows, split in turn."""
     everything, chance = np.arange(len(z)), 1 / factors
-    value = float(np.mean([score(*_split(everything, (seed, 89, i))) for i in range(draws)]))
-    found = []
-    for i, half in enumerate(halves_of(len(z), seed, HALVES)):
-        try:
-            found.append(score(*_split(half, (seed, 97, i))))
-        except DataError:  # a value of a factor is too rare for a quarter of the rows
-            break
+    each = np.array([score(*_split(everything, (seed, 89, i))) for i in range(draws)])
+    value = float(each.mean())
     corrected = {"corrected": max((value - chance) / (1 - chance), 0.0), "units": z.shape[1]}
-    if len(found) < HALVES:
+    values = split_values(lambda rows, i: score(*_split(rows, (seed, 97, i))), each, len(z), seed, top=1.0)
+    if values is None:
         note = "no interval: some values of a factor are too rare for halves of the rows"
         return Reading(value, n=len(z), chance=chance, note=note, more=corrected)
-    values = np.array(found)
-    half = Z95 * float(values.std(ddof=1))
-    return Reading(value, max(value - half, 0.0), value + half, len(z), chance, more=corrected, replicates=values)
+    half = values_half(values)
+    low, high = share_ends(value, len(z)) if half == 0 else (max(value - half, 0.0), value + half)
+    return Reading(value, low, high, len(z), chance, more=corrected, replicates=values)

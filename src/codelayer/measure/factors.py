@@ -15,12 +15,12 @@ from .information import (
     equal_mass,
     equal_width,
     factor_places,
-    half_values,
     information_by_luck,
     mutual_information,
     unit_scaled,
 )
 from .record import Reading, metric
+from .spread import half_values
 
 COST = "n d K, K factors"
 FEW_ROWS = 1000

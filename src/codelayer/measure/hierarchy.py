@@ -22,6 +22,7 @@ from .curves import Curve
 from .dimension import dimension_mle
 from .intervals import curve_replicates, interval_of
 from .record import Reading, metric
+from .spread import values_half
 
 INTERVAL = "resampled scored rows, or groups, the same at all stages"
 COST = "stages x 5 probe fits on at most 2,000 rows"
@@ -99,7 +100,7 @@ def layer_order(
     also=("groups",),
     worst=None,
     best=None,
-    null="none: a place among the stages; any has one",
+    null="closed form: stages / 2, gains at every stage alike",
     interval=INTERVAL,
     cost=COST,
     distrust="small gains: read it beside layer_gain; falls between stages count as no gain",
@@ -123,7 +124,7 @@ def center_of_gravity(
     gains = np.maximum(np.diff(curve.mean), 0)
     value = interval_of(float(_gravity(curve.mean[None])[0]), _gravity(found))
     told = note if gains.sum() > 0 else "no stage gains on the one before"
-    return Reading(*value, int(curve.scored.sum()), None, told, {"gains": gains.tolist()})
+    return Reading(*value, int(curve.scored.sum()), len(layers) / 2, told, {"gains": gains.tolist()})
 
 
 @metric(
@@ -172,7 +173,7 @@ def coarse_lead(
     worst=None,
     best=None,
     null="closed form: 1, the last stage fills as many dimensions as the first",
-    interval="per-point values (delta method) of both stages, taken as independent",
+    interval="half-subsamples of the rows (of at most 400), the same for both stages",
     cost="stages x n^2 d; above 2,000 rows 2,000 are drawn",
     distrust="above 10 dimensions either is too low; compare at equal n; the profile often rises first",
     source="Ansuini et al. 2019; estimate of each stage: dimension_mle",
@@ -196,6 +197,9 @@ def layer_dimension(
     first, last = found[0], found[-1]
     value = last.value / first.value
     half = value * float(np.hypot(_share(first), _share(last)))
+    if first.n == last.n and first.replicates is not None and last.replicates is not None:
+        # dense places of the data are dense at both stages: their estimates move together
+        half = values_half(value + (last.replicates / last.value - first.replicates / first.value) * value)
     more: dict[str, Any] = {"stages": names, "dimensions": [one.value for one in found]}
     more |= {"low": [one.low for one in found], "high": [one.high for one in found]}
     return Reading(value, value - half, value + half, last.n, 1.0, note, more)

@@ -1,21 +1,19 @@
 """Mutual information of units and factors, in nats, from counts.
 
 Reads  codes (n, units) and factors (n, factors); both become places in bins first.
-Gives  bins that ties cannot split, the matrix of mutual information, what it is by luck, and half-subsamples.
+Gives  bins that ties cannot split, the matrix of mutual information, and what it is by luck.
 Skips  nearest-neighbour estimates: they cost more and are not compared with anything published here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import DataError
-from .record import Z95
 
-BINS, FEW_VALUES, HALVES = 20, 50, 20
+BINS, FEW_VALUES = 20, 50
 
 
 class Places(NamedTuple):
@@ -98,23 +96,6 @@ def information_by_luck(units: Places, factors: Places, draws: int, seed: int) -
     rng = np.random.default_rng([seed, 61])
     n = len(units.place)
     return np.mean([mutual_information(units, factors.take(rng.permutation(n))) for _ in range(draws)], axis=0)
-
-
-def half_values(
-    value_of: Callable[[np.ndarray], float], n: int, seed: int, halves: int = HALVES
-) -> tuple[np.ndarray, float]:
-    """A value on random halves of n rows, and half a 95 % interval from their spread.
-
-    A half drawn without replacement varies about the whole as the whole does about the truth.
-    """
-    values = np.array([value_of(rows) for rows in halves_of(n, seed, halves)])
-    return values, Z95 * float(np.std(values, ddof=1))
-
-
-def halves_of(n: int, seed: int, halves: int = HALVES) -> list[np.ndarray]:
-    """Random halves of n rows, each in ascending order."""
-    rng = np.random.default_rng([seed, 67])
-    return [np.sort(rng.choice(n, n // 2, replace=False)) for _ in range(halves)]
 
 
 def _places(columns: list[np.ndarray]) -> Places:

@@ -19,6 +19,7 @@ from .arrays import plain
 from .curves import Curve, area_weights, curve_area, label_curve, same_rows
 from .draws import class_index, labelled, scored_classes, task_of
 from .record import one_thread
+from .spread import share_ends
 
 RESAMPLES = 1000
 
@@ -54,7 +55,7 @@ def area_interval(curve: Curve, groups: Any = None, resamples: int = RESAMPLES, 
     with one_thread():
         points = _points(curve, area_weights(curve.counts)[:, None])
         found = _replicates(curve, points, groups, resamples, seed, _top(curve))[:, 0]
-    return interval_of(curve.area, found)
+    return _widened(interval_of(curve.area, found), curve, groups)
 
 
 def area_points(curve: Curve) -> np.ndarray:
@@ -70,7 +71,7 @@ def area_points(curve: Curve) -> np.ndarray:
 def curve_bands(curve: Curve, groups: Any = None, resamples: int = RESAMPLES, seed: int = 0) -> list[Interval]:
     """The mean score with its interval at each count: the band of a drawn curve."""
     found = curve_replicates(curve, groups, resamples, seed)
-    return [interval_of(float(value), found[:, j]) for j, value in enumerate(curve.mean)]
+    return [_widened(interval_of(float(value), found[:, j]), curve, groups) for j, value in enumerate(curve.mean)]
 
 
 def curve_replicates(curve: Curve, groups: Any = None, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
@@ -85,6 +86,19 @@ def interval_of(value: float, found: np.ndarray) -> Interval:
     found = found[np.isfinite(found)]
     low, high = np.quantile(found, (0.025, 0.975)) if len(found) else (value, value)
     return Interval(float(value), min(float(low), float(value)), max(float(high), float(value)))
+
+
+def share_interval(share: float, n: float) -> Interval:
+    """A share of n rows with Wilson's 95 % interval, which has a width at 0 and 1 too."""
+    return Interval(share, *share_ends(share, n))
+
+
+def _widened(found: Interval, curve: Curve, groups: Any) -> Interval:
+    # every row right (or wrong) in every draw: resampling cannot tell how many others are
+    if found.low != found.high or curve.task != "class":
+        return found
+    scored = curve.scored if groups is None else np.unique(plain(groups).astype(str)[curve.scored])
+    return share_interval(found.value, float(scored.sum() if groups is None else len(scored)))
 
 
 def chance_area(

@@ -25,6 +25,7 @@ from .smoothness import encoded, sampled
 
 ROWS = 1000
 SHIFT, ROTATION, NOISE, SWAP, APPEND = 0.1, 15.0, 0.2, 0.1, 0.25
+BORROWED = {"noise": 1.0, "swap": 0.5}  # the share of a move whose size comes from other rows
 Encode = Callable[[np.ndarray], np.ndarray]
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -54,7 +55,7 @@ def invariance(encode: Encode, x: np.ndarray, transform: str = "auto", rows: int
     base = encoded(encode, sample)
     points, more = [], {}
     for name, change in changes(x, transform).items():
-        moved = squared_moves(encode, sample, base, change, rng, name)
+        moved = with_size(squared_moves(encode, sample, base, change, rng, name), name, sample)
         points.append(moved)
         more[name] = _ratio(moved, base).value
     return replace(_ratio(np.mean(points, 0), base), more=more)
@@ -118,6 +119,20 @@ def squared_moves(
     """
     gap = (altered_codes(encode, sample, base, change, rng, name) - base) / _largest(base)
     return np.einsum("ij,ij->i", gap, gap)
+
+
+def with_size(moved: np.ndarray, name: str, sample: np.ndarray) -> np.ndarray:
+    """How far each row moved (n,), and what it adds to the moves of others, with the same mean.
+
+    Noise takes its size from the spread of the rows, and swapped entries come from other rows: a row far out moves
+    the others further.
+    """
+    if name not in BORROWED:
+        return moved
+    rows = sample.reshape(len(sample), -1).astype(np.float64)
+    spread = rows.std(0)
+    far = np.square((rows - rows.mean(0))[:, spread > 0] / spread[spread > 0]).mean(1)
+    return moved + BORROWED[name] * float(moved.mean()) * (far - far.mean())
 
 
 def altered_codes(

@@ -49,7 +49,8 @@ def knn_score(
     cosine   angles in place of Euclidean distances
     returns  balanced accuracy of the vote, 0 to 1, or R2 of the mean.
              more: {"accuracy"; "double": the score at twice the neighbours; "near_twins": share of rows with one}
-    errors   DataError: fewer than two classes with two members, numbers that are all equal, all rows of one group
+    errors   DataError: fewer than two classes with two members, numbers that are all equal, all rows of one group,
+             each class in one group alone
     """
     task = task or task_of(labels)
     classes = scored_classes(labels) if task == "class" else None
@@ -65,7 +66,8 @@ def knn_score(
     truth = np.full(len(y), np.nan) if classes is None else np.full(len(y), -1)
     truth[chosen] = y[chosen]
     near, double = (answered(task, classes, one[None], truth) for one in answers)
-    reading = curve_reading(near, groups, seed, _twin_note(twins, groups))
+    alone = "" if classes is None or groups is None else _alone_note(y, groups)
+    reading = curve_reading(near, groups, seed, alone or _twin_note(twins, groups))
     reading.more.update({"double": double.area, "near_twins": twins})
     return reading
 
@@ -93,13 +95,14 @@ def neighborhood_hit(
     """What share of the 10 nearest rows has the row's own label?
 
     returns  0 to 1
-    errors   DataError: labels are numbers, or fewer than two classes with two members
+    errors   DataError: labels are numbers, fewer than two classes with two members, each class in one group alone
     """
     if task_of(labels) != "class":
         raise DataError("neighborhood_hit needs classes, the labels are numbers", "use knn_score")
     y = class_index(labels, scored_classes(labels))
     codes, groups, y = codes[y >= 0], None if groups is None else groups[y >= 0], y[y >= 0]
     chosen = anchor_rows(len(codes), anchors, EXACT_ROWS, seed)
+    note = "" if groups is None else _alone_note(y, groups)
     k, own, got = min(n_neighbors, _most(codes, groups)), [], np.zeros(len(y))
     for part, far, edges in _blocks(codes, (k,), chosen, groups):
         shares = _shares(far, edges[1], k) / k
@@ -115,7 +118,7 @@ def neighborhood_hit(
     half = Z95 * float(points.std(ddof=1)) / len(points) ** 0.5
     sizes, n = np.bincount(y), len(y)
     chance = float((sizes * (sizes - 1)).sum() / (n * (n - 1)))
-    return Reading(value, max(0.0, value - half), value + half, len(chosen), chance)
+    return Reading(value, max(0.0, value - half), value + half, len(chosen), chance, note)
 
 
 def neighbor_means(
@@ -212,6 +215,22 @@ def _scaled(codes: np.ndarray, cosine: bool) -> np.ndarray:
         return rows / (np.abs(rows).max() or 1.0) / np.where(lengths > 0, lengths, 1.0)
     rows -= rows.min(0)
     return np.ldexp(rows, -int(np.frexp(rows.max())[1]))
+
+
+def _alone_note(y: np.ndarray, groups: np.ndarray) -> str:
+    """What to say of rows whose class stands in their own group alone: no neighbour can tell it.
+
+    errors  DataError: all rows are so, as where groups= repeats the labels
+    """
+    ids = group_ids(groups, len(y))
+    pairs = np.unique(np.stack([y, ids], axis=1), axis=0)
+    alone = int((np.bincount(pairs[:, 0].astype(int))[y.astype(int)] == 1).sum())
+    if alone == len(y):
+        raise DataError(
+            f"each of the {len(np.unique(y))} classes stands in one group alone: no row has a like one elsewhere",
+            "groups= names what rows are copies of (speaker, patient, recording), not their class",
+        )
+    return f"{alone} rows are of a class that stands in one group alone: nobody can tell them" if alone else ""
 
 
 def _twin_note(twins: float, groups: np.ndarray | None) -> str:

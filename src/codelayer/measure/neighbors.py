@@ -12,12 +12,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..errors import DataError
+from .spread import Z95
 
 EXACT_ROWS = 5_000
 BLOCK = 256
 BLOCK_VALUES = 2**21
 PARTS, PART_ROWS = 12, 400
-Z95 = 1.959963984540054
 STUDENT95 = 2.200985160082949  # with PARTS - 1 degrees of freedom
 LARGE = 2**24
 

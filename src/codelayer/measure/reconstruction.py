@@ -12,7 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import DataError
-from .record import Z95, Reading, mean_reading, metric
+from .record import Reading, mean_reading, metric
+from .spread import mean_half
 
 RIDGES = (1e-4, 1e-2, 1.0, 100.0)
 
@@ -120,6 +121,6 @@ def share_reading(x: np.ndarray, errors: np.ndarray) -> Reading:
     if (x == x[0]).all() or not spread.any():
         raise DataError("x is constant", "there is no variance to explain")
     ratio = errors.mean() / spread.mean()
-    half = Z95 * float((errors - ratio * spread).std(ddof=1)) / (len(x) ** 0.5 * float(spread.mean()))
+    half = mean_half(errors - ratio * spread) / float(spread.mean())
     value = float(1 - ratio)
     return Reading(value, value - half, value + half, len(x), points=1 - errors / spread.mean())

@@ -20,9 +20,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, did_you_mean
-from .arrays import checked
-from .neighbors import Z95 as Z95
+from .arrays import checked, parts_of
 from .properties import property_of
+from .spread import Z95 as Z95
+from .spread import mean_half
+
+FEW_ROWS = 30
 
 
 @dataclass(frozen=True)
@@ -105,14 +108,16 @@ class Metric:
             raise TypeError(
                 f"{self.name}() has no option {min(unknown)!r}; it takes {', '.join(self.settings) or 'none'}"
             )
+        given = checked(self.name, self.needs, arrays, self.also, as_given)
         with one_thread(), np.errstate(all="ignore"):
-            reading = self.function(**checked(self.name, self.needs, arrays, self.also, as_given), **options)
+            reading = self.function(**given, **options)
         if not np.isfinite(reading.value):
             raise DataError(
                 f"{self.name} is not a finite number on these arrays",
                 "the values are too large or too small: rescale them",
             )
-        return self._within(reading)
+        rows = max((len(part) for need in self.needs for part in parts_of(need, given[need])), default=0)
+        return self._within(_if_it_varies(reading, rows))
 
     def _within(self, reading: Reading) -> Reading:
         # a normal interval may reach past a perfect score
@@ -198,9 +203,16 @@ def one_thread() -> Generator[None]:
         yield
 
 
+def _if_it_varies(reading: Reading, rows: int) -> Reading:
+    # few rows that happen to agree do not tell how much other rows would
+    if reading.low is None or reading.low != reading.high or rows >= FEW_ROWS:
+        return reading
+    note = "; ".join(part for part in (reading.note, f"no interval: the {rows} rows do not differ in it") if part)
+    return replace(reading, low=None, high=None, note=note)
+
+
 def mean_reading(points: np.ndarray, note: str = "") -> Reading:
-    """The mean of per-point values with its normal 95 % interval, points (n,)."""
+    """The mean of per-point values with Student's 95 % interval, points (n,)."""
     n = len(points)
-    value = float(points.mean(dtype=np.float64))
-    half = Z95 * float(points.std(ddof=1, dtype=np.float64)) / n**0.5 if n > 1 else 0.0
+    value, half = float(points.mean(dtype=np.float64)), mean_half(points)
     return Reading(value, value - half, value + half, n, note=note, points=points)

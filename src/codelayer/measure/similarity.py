@@ -19,7 +19,8 @@ import numpy as np
 
 from ..errors import DataError
 from .neighbors import anchor_rows
-from .record import Z95, Reading, metric
+from .record import Reading, metric
+from .spread import jackknife_half, mean_half
 
 COST = "n d^2 time, d^2 memory"
 
@@ -51,7 +52,7 @@ def cka(codes: np.ndarray, x: np.ndarray) -> Reading:
     worst=0.0,
     best=1.0,
     null="shuffled rows",
-    interval="none: cka has one",
+    interval="per-point values (delta method)",
     cost=COST,
     distrust="few rows for the units: independent codes of 1,000 units score .5 on 1,000 rows; use cka",
     source="linear CKA, Kornblith et al. 2019, the form most libraries print",
@@ -65,8 +66,13 @@ def cka_biased(codes: np.ndarray, x: np.ndarray) -> Reading:
     errors   DataError: constant codes or x
     """
     left, right = _ready("codes", codes).rows, _ready("x", x).rows
-    value = _cross(left, right) / (_cross(left, left) * _cross(right, right)) ** 0.5
-    return Reading(float(value), n=len(left))
+    sums = [_row_cross(left, right), _row_cross(left, left), _row_cross(right, right)]
+    value = float(sums[0].mean() / (sums[1].mean() * sums[2].mean()) ** 0.5)
+    # what each row adds: every sum is of squares, so a row weighs twice
+    both, one, other = (rows / rows.mean() if rows.any() else np.ones_like(rows) for rows in sums)
+    points = value * (1 + 2 * both - one - other)
+    half = mean_half(points)
+    return Reading(value, max(value - half, 0.0), value + half, len(left), points=points)
 
 
 @metric(
@@ -98,10 +104,10 @@ def layer_similarity(layers: Mapping[str, np.ndarray], rows: int = 4000, seed: i
         for j in range(i):
             value, without = _jackknife(ready[i], ready[j])
             matrix[i, j] = matrix[j, i] = value
-            halves[i, j] = halves[j, i] = _half(without)
+            halves[i, j] = halves[j, i] = jackknife_half(without)
             if j == i - 1:
                 points.append(without)
-    value, half = float(np.diagonal(matrix, 1).mean()), _half(np.mean(points, axis=0))
+    value, half = float(np.diagonal(matrix, 1).mean()), jackknife_half(np.mean(points, axis=0))
     more = {"stages": names, "matrix": matrix.tolist(), "halves": halves.tolist()}
     note = f"{rows} of {n} rows" if len(chosen) < n else ""
     return Reading(value, value - half, value + half, len(chosen), 0.0, note, more)
@@ -125,7 +131,7 @@ class Rows:
 def similarity(left: Rows, right: Rows) -> tuple[float, float]:
     """Debiased linear CKA and half of its 95 % interval."""
     value, without = _jackknife(left, right)
-    return value, _half(without)
+    return value, jackknife_half(without)
 
 
 def hsic(left: Rows, right: Rows) -> tuple[Any, Any]:
@@ -158,11 +164,6 @@ def _jackknife(left: Rows, right: Rows) -> tuple[float, np.ndarray]:
     return value, np.where(np.isfinite(without), without, value)
 
 
-def _half(without: np.ndarray) -> float:
-    n = len(without)
-    return Z95 * float(np.sqrt((n - 1) / n * ((without - without.mean()) ** 2).sum()))
-
-
 def _ready(name: str, rows: np.ndarray) -> Rows:
     if len(rows) < 5:
         raise DataError(f"{name} has {len(rows)} rows", "CKA needs at least 5")
@@ -190,7 +191,3 @@ def _row_cross(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return np.concatenate(
         [((left[i : i + 256] @ left.T) * (right[i : i + 256] @ right.T)).sum(1) for i in range(0, len(left), 256)]
     )
-
-
-def _cross(left: np.ndarray, right: np.ndarray) -> float:
-    return float(_row_cross(left, right).sum())

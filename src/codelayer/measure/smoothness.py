@@ -15,6 +15,7 @@ from ..errors import DataError
 from .arrays import floats
 from .neighbors import nearest
 from .record import Reading, metric
+from .spread import half_values
 
 STEPS = (0.01, 0.1, 1.0)
 VALUE_STEP = 0.1
@@ -25,7 +26,7 @@ VALUE_STEP = 0.1
     worst=None,
     best=0.0,
     null="closed form: 1, an encoder that moves as much for a small step as between samples",
-    interval="order statistics of the per-point values",
+    interval="half-subsamples of the rows, paired anew",
     cost="(3 directions + 1) m encodings, m <= 500 rows",
     distrust="random directions are a lower bound of the worst one; steps leave the data, where nothing was trained",
     source="local Lipschitz estimate, Alvarez-Melis and Jaakkola 2018, equation 3, made free of scale",
@@ -52,9 +53,16 @@ def local_smoothness(
     for step in STEPS:
         ratios = step_ratios(encode, sample, base, step * gap, directions, rng) / across
         more[str(step)] = {"median": float(np.median(ratios.mean(1))), "q95": float(np.quantile(ratios, 0.95))}
-        middle = np.sort(ratios.mean(1)) if step == VALUE_STEP else middle
-    low, high = _median_ends(middle)
-    return Reading(float(np.median(middle)), low, high, len(flat), 1.0, more=more)
+        middle = ratios.mean(1) if step == VALUE_STEP else middle
+    value = float(np.median(middle))
+
+    def halved(some: np.ndarray) -> float:
+        # paired anew: a half of the pairs would forget that every row is in two
+        pairs = pair_ratios(flat[some], base[some], np.random.default_rng([seed, 103]))
+        return float(np.median(middle[some])) * across / typical(pairs)
+
+    values, half = half_values(halved, len(flat), seed)
+    return Reading(value, max(value - half, 0.0), value + half, len(flat), 1.0, more=more, replicates=values)
 
 
 def sampled(x: np.ndarray, rows: int, rng: np.random.Generator) -> np.ndarray:
@@ -125,11 +133,3 @@ def step_ratios(
         taken = np.linalg.norm((moved.astype(np.float64) - sample).reshape(len(sample), -1), axis=1)
         out[:, j] = np.linalg.norm(encoded(encode, moved, base) - base, axis=1) / np.where(taken > 0, taken, np.inf)
     return out
-
-
-def _median_ends(ordered: np.ndarray) -> tuple[float, float]:
-    # binomial order statistics: no shape of the distribution is assumed
-    n = len(ordered)
-    reach = 0.98 * n**0.5
-    low, high = int(max(0, np.floor(n / 2 - reach))), int(min(n - 1, np.ceil(n / 2 + reach)))
-    return float(ordered[low]), float(ordered[high])

@@ -18,6 +18,7 @@ from ..errors import DataError
 from .arrays import floats
 from .record import Z95, Reading, mean_reading, metric
 from .sparse_curve import beside
+from .spread import shares_ends
 
 DEAD_RANGE = 1e-6
 EDGES = (0, 1e-4, 1e-3, 1e-2, 0.1, 0.5, 1)
@@ -111,8 +112,8 @@ def treves_rolls(codes: np.ndarray, x: np.ndarray | None = None, rebuilt: np.nda
     needs=("codes",),
     worst=1.0,
     best=0.0,
-    null="none: a share of values; any code has it by construction",
-    interval="per-point values",
+    null=DENSE,
+    interval="per-point values (Wilson's interval of a share)",
     cost="n d",
     distrust=DISTRUST + "; small values above the threshold count in full",
     source="Olshausen and Field 2004",
@@ -132,15 +133,16 @@ def l0_share(
     ends = {"min": density.min(), "median": np.median(density), "max": density.max()}
     told: dict[str, Any] = {name: float(one) for name, one in ends.items()}
     told |= {"edges": list(EDGES), "histogram": np.histogram(density, EDGES)[0].tolist()}
-    return beside(replace(mean_reading(active.mean(1)), more={"density": told}), codes, x, rebuilt)
+    chance = float(active_units(_dense(codes.shape[1]), threshold).mean())
+    return beside(replace(_shares(active.mean(1)), chance=chance, more={"density": told}), codes, x, rebuilt)
 
 
 @metric(
     needs=("codes",),
     worst=1.0,
     best=0.0,
-    null="none: a count of units",
-    interval="none: a count on these rows",
+    null="closed form: 0, a dense code: every unit varies",
+    interval="units that hang on one row, each row left out in turn (jackknife)",
     cost="n d",
     distrust="fewer than 10,000 rows: a rare unit looks dead",
     source="Glorot, Bordes and Bengio 2011",
@@ -150,10 +152,15 @@ def dead_share(codes: np.ndarray, x: np.ndarray | None = None, rebuilt: np.ndarr
     """What share of the units never varies?
 
     A unit is dead when its range over the rows is at most 1e-6 of the largest unit's range.
-    returns  0 to 1; n counts units. more: {"dead": how many}; note: the remedy
+    returns  0 to 1; n counts units. more: {"dead": how many, "by_one_row": units that vary on one row alone}; note:
+             the remedy
     """
-    found = dead_units(codes)
-    reading = Reading(found["share"], n=codes.shape[1], note=found["note"], more={"dead": found["count"]})
+    found, units, once = dead_units(codes), codes.shape[1], int(_by_one_row(codes).sum())
+    # other rows miss a rare unit, or show another: the variance is at most the number of units that one row shows
+    # (Efron and Stein 1981)
+    value, half = found["share"], Z95 * once**0.5 / units
+    more = {"dead": found["count"], "by_one_row": once}
+    reading = Reading(value, max(value - half, 0.0), value + half, units, 0.0, found["note"], more)
     return beside(reading, codes, x, rebuilt)
 
 
@@ -222,7 +229,7 @@ def lifetime_sparsity(codes: np.ndarray, x: np.ndarray | None = None, rebuilt: n
     worst=None,
     best=None,
     null="closed form: twice the margin, values spread evenly over the range",
-    interval="per-point values",
+    interval="per-point values (Wilson's interval of a share)",
     cost="n d",
     distrust="outside (0, 1) the range is that of the rows: one outlier stretches it; relu units saturate at 0 alone",
     source="SAT of Rifai et al. 2011, table 1",
@@ -251,7 +258,7 @@ def saturation(
         note = f"{(~varies).sum()} units that never vary left out" if not varies.all() else ""
         given = (given[:, varies] - low[varies]) / (high - low)[varies]
     below, above = given < margin, given > 1 - margin
-    reading = mean_reading((below | above).mean(1), note)
+    reading = _shares((below | above).mean(1), note)
     more = {"low": float(below.mean()), "high": float(above.mean()), "range": by}
     return beside(replace(reading, chance=2 * margin, more=more), codes, x, rebuilt)
 
@@ -268,7 +275,7 @@ def dead_units(codes: Any) -> dict[str, Any]:
     returns  {"count", "share", "units": their places, "note": "" or one sentence with the remedy}
     """
     rows = floats("codes", codes)
-    spread = rows.max(0).astype(np.float64) - rows.min(0)
+    spread = _range(rows)
     dead = np.flatnonzero(spread <= DEAD_RANGE * spread.max())
     total = len(spread)
     note = ""
@@ -278,6 +285,29 @@ def dead_units(codes: Any) -> dict[str, Any]:
             f"raise k in topk(), or choose code_size={max(1, total - len(dead))}"
         )
     return {"count": len(dead), "share": len(dead) / total, "units": dead.tolist(), "note": note}
+
+
+def _range(rows: np.ndarray) -> np.ndarray:
+    return rows.max(0).astype(np.float64) - rows.min(0)
+
+
+def _by_one_row(codes: np.ndarray) -> np.ndarray:
+    """Units that would never vary without one of the rows, bool (units,)."""
+    spread = _range(codes)
+    least = DEAD_RANGE * spread.max()
+    n = len(codes)
+    ordered = np.partition(codes, sorted({0, 1, n - 2, n - 1}), axis=0).astype(np.float64)
+    without = np.minimum(ordered[n - 1] - ordered[1], ordered[n - 2] - ordered[0])
+    return (spread > least) & (without <= least)
+
+
+def _shares(points: np.ndarray, note: str = "") -> Reading:
+    low, high = shares_ends(points)
+    return replace(mean_reading(points, note), low=low, high=high)
+
+
+def _dense(units: int) -> np.ndarray:
+    return np.abs(np.random.default_rng(41).standard_normal((1000, units)))
 
 
 def _density(size: np.ndarray, axis: int) -> np.ndarray:
@@ -295,7 +325,7 @@ def _live(size: np.ndarray) -> tuple[np.ndarray, int]:
 def _per_sample(codes: np.ndarray, points: Callable[[np.ndarray], np.ndarray]) -> Reading:
     size = _sizes(codes)
     gone = len(codes) - len(size)
-    dense = np.abs(np.random.default_rng(41).standard_normal((1000, size.shape[1])))
+    dense = _dense(size.shape[1])
     reading = mean_reading(points(size), f"{gone} rows of zeros left out" if gone else "")
     return replace(reading, chance=float(points(dense).mean()))
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import DataError
-from .invariance import altered_codes, changes
+from .invariance import altered_codes, changes, with_size
 from .neighbors import anchor_rows
 from .record import Z95, Reading, mean_reading, metric
 from .smoothness import encoded, sampled
@@ -86,7 +86,7 @@ def alignment(
     points, more = [], {}
     for name, change in changes(x, transform).items():
         view = altered_codes(encode, sample, base, change, rng, name)
-        points.append(((_directions(view) - _directions(base)) ** 2).sum(1))
+        points.append(with_size(((_directions(view) - _directions(base)) ** 2).sum(1), name, sample))
         more[name] = float(points[-1].mean())
     known, _ = _unit_rows(base)
     apart = 2 * (1 - float((known.mean(0) ** 2).sum())) * len(known) / (len(known) - 1)

@@ -13,9 +13,10 @@ from ..errors import DataError
 from .curves import Curve, curve_area, label_curve, label_efficiency
 from .draws import class_index, label_counts, scored_classes, task_of
 from .folds import halves
-from .intervals import area_interval, area_points
+from .intervals import area_interval, area_points, curve_replicates, interval_of
 from .neighbors import EXACT_ROWS, Distances, anchor_rows, blocks
-from .record import Reading, mean_reading, metric
+from .record import Reading, metric
+from .spread import student95
 
 NULL = "closed form: 1 / classes; for numbers shuffled rows"
 INTERVAL = "draws of labels and resampled scored rows, at once"
@@ -92,7 +93,7 @@ def knn_area(
     worst=None,
     best=None,
     null="closed form: 1, the code needs as many labels as raw features",
-    interval="resampled draws of labels",
+    interval=INTERVAL + ", the same for both",
     cost="10 draws x 5 counts of probe fits, on raw features as well",
     distrust="a censored value is a bound; curves that cross hide behind one ratio: see by_count",
     source="geometric mean over label counts of labels raw needs / labels the code needs, for one score",
@@ -112,14 +113,13 @@ def labels_saved(
     returns  above 1 the code saves labels, below 1 it costs some. more: {"censored", "by_count"}, see label_efficiency
     errors   DataError: as linear_area
     """
-    raw, code = (split_curve(rows, labels, groups, "linear", task, draws, largest, seed)[0] for rows in (x, codes))
+    (raw, scored), (code, _) = (
+        split_curve(rows, labels, groups, "linear", task, draws, largest, seed) for rows in (x, codes)
+    )
     found = label_efficiency(raw.mean, code.mean, raw.counts)
-    rng = np.random.default_rng([seed, 31])
-    tries = []
-    for _ in range(200):
-        again = rng.integers(draws, size=draws)
-        tries.append(label_efficiency(raw.scores[again].mean(0), code.scores[again].mean(0), raw.counts)["ratio"])
-    low, high = (float(v) for v in np.quantile(tries, (0.025, 0.975)))
+    sides = [curve_replicates(one, None if groups is None else groups[scored], 400, seed) for one in (raw, code)]
+    tries = [label_efficiency(a, b, raw.counts)["ratio"] for a, b in zip(*sides, strict=True)]
+    _, low, high = interval_of(found["ratio"], np.array(tries))
     note = {"": "", "both": "partly a bound"}.get(found["censored"], f"{found['censored']} this")
     more = {"censored": found["censored"], "by_count": found["by_count"]}
     return Reading(found["ratio"], low, high, int(raw.scored.sum()), 1.0, note, more)
@@ -130,7 +130,7 @@ def labels_saved(
     worst=-1.0,
     best=1.0,
     null="shuffled rows",
-    interval="per-point values",
+    interval="per-point values (what each row adds as itself and to the mean distances of others)",
     cost="n^2 d time, n memory; above 10,000 rows 1,000 anchors",
     distrust="classes of several clumps score low although a probe tells them apart; it falls with the number of units",
     source="Rousseeuw 1987",
@@ -146,9 +146,10 @@ def silhouette(codes: np.ndarray, labels: np.ndarray, anchors: int = 1000, seed:
         raise DataError("silhouette needs classes, the labels are numbers", "use linear_area or knn_area")
     index = class_index(labels, scored_classes(labels))
     codes, index = codes[index >= 0], index[index >= 0]
-    members = np.eye(index.max() + 1)[index]
-    sizes, distances, points = members.sum(0), Distances(codes), []
-    for part in blocks(anchor_rows(len(codes), anchors, EXACT_ROWS, seed), len(codes)):
+    members, n = np.eye(index.max() + 1)[index], len(codes)
+    sizes, distances, points, pull = members.sum(0), Distances(codes), [], np.zeros(n)
+    chosen = anchor_rows(n, anchors, EXACT_ROWS, seed)
+    for part in blocks(chosen, n):
         far = distances.block(part)
         far[np.arange(len(part)), part] = 0
         sums = np.sqrt(far, out=far) @ members
@@ -156,9 +157,21 @@ def silhouette(codes: np.ndarray, labels: np.ndarray, anchors: int = 1000, seed:
         a = sums[places, own] / (sizes[own] - 1)
         means = sums / sizes
         means[places, own] = np.inf
-        b = means.min(1)
-        points.append(np.where(np.maximum(a, b) > 0, (b - a) / np.maximum(np.maximum(a, b), 1e-300), 0.0))
-    return mean_reading(np.concatenate(points))
+        nearest, b = means.argmin(1), means.min(1)
+        top = np.maximum(np.maximum(a, b), 1e-300)
+        points.append(np.where(np.maximum(a, b) > 0, (b - a) / top, 0.0))
+        # a row also moves the mean distances a and b of others, in which it is one of many
+        weight, level = np.zeros_like(means), np.zeros_like(means)
+        weight[places, nearest] = np.where(b > a, a / np.maximum(b, 1e-300), 1) / top / sizes[nearest]
+        weight[places, own] = -np.where(b > a, 1, b / np.maximum(a, 1e-300)) / top / (sizes[own] - 1)
+        level[places, nearest], level[places, own] = b, a
+        pull += np.einsum("ij,ij->j", far, weight[:, index]) - (weight * level).sum(0)[index]
+        pull[part] += weight[places, own] * a
+    mine, m = np.concatenate(points), len(chosen)
+    moved = pull[chosen] * (n / m)
+    error = float((mine + moved).var(ddof=1)) / n + float(mine.var(ddof=1)) * (1 / m - 1 / n)
+    value, half = float(mine.mean()), student95(m) * error**0.5
+    return Reading(value, max(value - half, -1.0), value + half, m, points=mine + moved - moved.mean())
 
 
 def split_curve(

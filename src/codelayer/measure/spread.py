@@ -1,0 +1,117 @@
+"""Error bars: half a 95 % interval from values of rows, from parts of the rows, and the ends of a share.
+
+Reads  numbers of rows, or a statistic and how many rows there are.
+Gives  one rule for each kind of metric: a mean of rows (Student), a share near 0 or 1 (Wilson), any other statistic of
+       the rows (random parts of them without replacement).
+Skips  label curves (intervals.py), and shared neighbours (neighbors.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+
+from ..errors import DataError
+
+HALVES, SPLIT_HALVES = 20, 10
+Z95 = 1.959963984540054
+
+
+@lru_cache(maxsize=64)
+def student95(values: int) -> float:
+    """Student's 97.5 % quantile for the spread of so many values, at least 2: 1.96 for many, more for few."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(values - 1, 0.975))
+
+
+def mean_half(points: np.ndarray) -> float:
+    """Half the 95 % interval of the mean of per-row values (n,); 0 for one row."""
+    n = len(points)
+    return student95(n) * float(points.std(ddof=1, dtype=np.float64)) / n**0.5 if n > 1 else 0.0
+
+
+def share_ends(share: float, n: float) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share of n rows: it has a width where all or none are.
+
+    n  rows, or as many as their spread is worth; infinite where a share does not vary
+    Source: Wilson 1927.
+    """
+    if np.isinf(n):
+        return share, share
+    add = Z95**2 / n
+    middle, half = (share + add / 2) / (1 + add), Z95 * (share * (1 - share) / n + add / (4 * n)) ** 0.5 / (1 + add)
+    return min(max(0.0, middle - half), share), max(min(1.0, middle + half), share)
+
+
+def shares_ends(points: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval of the mean of per-row shares (n,): Wilson's, with as many rows as their spread is worth.
+
+    Rows of many independent things count for more than one each. Rows of one share between 0 and 1 do not vary (no
+    width); rows that are all 0, or all 1, are worth n.
+    """
+    share, n = float(points.mean()), len(points)
+    variance = float(points.var(ddof=1)) if np.ptp(points) > 0 else 0.0
+    if variance == 0:
+        return share_ends(share, float(n) if share in (0.0, 1.0) else np.inf)
+    return share_ends(share, max(1.0, n * share * (1 - share) / variance))
+
+
+def half_values(
+    value_of: Callable[[np.ndarray], float], n: int, seed: int, halves: int = HALVES
+) -> tuple[np.ndarray, float]:
+    """A value on random halves of n rows, and half a 95 % interval from their spread.
+
+    A half drawn without replacement varies about the whole as the whole does about the truth; Student's quantile for
+    what so few halves do not know.
+    """
+    values = np.array([value_of(rows) for rows in halves_of(n, seed, halves)])
+    return values, values_half(values)
+
+
+def values_half(values: np.ndarray) -> float:
+    """Half a 95 % interval from values that vary as the statistic does, (two or more,)."""
+    return student95(len(values)) * float(np.std(values, ddof=1))
+
+
+def split_values(
+    value_of: Callable[[np.ndarray, int], float], each: np.ndarray, n: int, seed: int, top: float | None = None
+) -> np.ndarray | None:
+    """Replicates, (SPLIT_HALVES,), of a mean over random splits of n rows; None where a half leaves it undefined.
+
+    A value of one split varies with the split as well, which the mean evens out: each half is split twice, what differs
+    between the two is taken off, and what is left of it in the mean is put back.
+    value_of  (row numbers, number of the split) -> the value
+    each      the values of all rows, one per split, whose mean it is
+    top       where halves miss more to the top than all rows: their spread counts as a share of what is missing
+    """
+    try:
+        found = [
+            [value_of(rows, 2 * i + k) for k in range(2)] for i, rows in enumerate(halves_of(n, seed, SPLIT_HALVES))
+        ]
+    except DataError:
+        return None
+    halves, value = np.array(found, dtype=np.float64), float(each.mean())
+    if top is not None and halves.mean() != top:
+        halves *= (top - value) / (top - halves.mean())
+    spread, split = float(halves.mean(1).var(ddof=1)), float(halves.var(axis=1, ddof=1).mean()) / 2
+    wanted = max(spread - split, 0.0) + float(each.var(ddof=1) if len(each) > 1 else 2 * split) / len(each)
+    moved = halves.mean(1) - halves.mean()
+    return value + moved * (wanted / spread) ** 0.5 if spread > 0 else np.full(SPLIT_HALVES, value)
+
+
+def halves_of(n: int, seed: int, halves: int = HALVES) -> list[np.ndarray]:
+    """Random halves of n rows, each in ascending order."""
+    rng = np.random.default_rng([seed, 67])
+    return [np.sort(rng.choice(n, n // 2, replace=False)) for _ in range(halves)]
+
+
+def jackknife_half(without: np.ndarray) -> float:
+    """Half a 95 % interval of a statistic from its values without each of m things in turn, (m,), at least 2.
+
+    Source: Tukey 1958.
+    """
+    m = len(without)
+    return student95(m) * float(np.sqrt((m - 1) / m * ((without - without.mean()) ** 2).sum()))
