@@ -7,8 +7,6 @@ Skips  restoring it: neither torch nor a class of the bundle's kind is needed.
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,7 +47,7 @@ def bundle_facts(path: str | Path) -> list[tuple[str, str]]:
     sizes = [one.size for one in found.tensors.values()]
     facts += [("weights", f"{sum(sizes):,} numbers in {len(sizes)} arrays")]
     facts += [("golden rows", str(len(found.golden["codes"])))] if "codes" in found.golden else []
-    facts += [("written by", _written_by(path)), ("size", f"{number(bundle.size_bytes(path) / 1e6)} MB")]
+    facts += [("written by", found.written_by), ("size", f"{number(bundle.size_bytes(path) / 1e6)} MB")]
     if path.is_dir() and (path / STATE).is_dir():
         facts.append(("checkpoints", f"{path / STATE} is left of its run"))
     return [(name, value) for name, value in facts if value]
@@ -97,12 +95,3 @@ def _plain(label: Any) -> str:
 def _some(names: list[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
-
-
-def _written_by(path: Path) -> str:
-    if path.is_dir():
-        about = (path / bundle.ABOUT).read_bytes()
-    else:
-        with zipfile.ZipFile(path) as archive:
-            about = archive.read(bundle.ABOUT)
-    return str(json.loads(about)["written_by"])
