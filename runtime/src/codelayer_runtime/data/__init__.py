@@ -1,0 +1,1 @@
+"""The schema, as codelayer has it: packaged from there when a wheel is built."""
