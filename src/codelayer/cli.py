@@ -23,6 +23,7 @@ import typer
 
 from . import __version__, commands
 from .errors import CodelayerError
+from .ship import commands as ship
 
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 DEBUG = "--debug"
@@ -38,12 +39,23 @@ Chosen = tuple[Callable[..., None], dict[str, Any]]
 
 
 def make_app() -> typer.Typer:
-    """One typer command per function of `commands.COMMANDS`."""
+    """One typer command per function of `commands.COMMANDS`, and below `ship` per function of `ship.commands`."""
     app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
     app.callback(invoke_without_command=True)(_whole)
     for function in commands.COMMANDS:
         app.command(_name(function))(_parser_of(function))
+    shipping = typer.Typer(rich_markup_mode=None, help="Make a bundle ready for where it is needed.")
+    shipping.callback(invoke_without_command=True)(_group)
+    for function in ship.COMMANDS:
+        shipping.command(_name(function))(_parser_of(function))
+    app.add_typer(shipping, name="ship")
     return app
+
+
+def _group(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(WRONG_USE)
 
 
 def _whole(
