@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .nets import Arrays, Coder, net_coder
+from .nets import Arrays, Coder, flat, net_coder
 
 
 def coder_of(kind: str, plan: Mapping[str, Any], tensors: Arrays) -> Coder | None:
@@ -29,17 +29,17 @@ def _autoencoder(plan: Mapping[str, Any], tensors: Arrays) -> Coder | None:
 
 
 def _raw(plan: Mapping[str, Any], tensors: Arrays) -> Coder:
-    return _flat
+    return flat
 
 
 def _pca(plan: Mapping[str, Any], tensors: Arrays) -> Coder:
     mean, components = tensors["mean"].astype(np.float32), tensors["components"].astype(np.float32).T
-    return lambda encoded: (_flat(encoded) - mean) @ components
+    return lambda encoded: (flat(encoded) - mean) @ components
 
 
 def _random_projection(plan: Mapping[str, Any], tensors: Arrays) -> Coder:
     directions = tensors["directions"].astype(np.float32).T
-    return lambda encoded: _flat(encoded) @ directions
+    return lambda encoded: flat(encoded) @ directions
 
 
 def _kmeans(plan: Mapping[str, Any], tensors: Arrays) -> Coder:
@@ -48,8 +48,8 @@ def _kmeans(plan: Mapping[str, Any], tensors: Arrays) -> Coder:
     squares = np.square(centres).sum(1)
 
     def code(encoded: np.ndarray) -> np.ndarray:
-        flat = _flat(encoded).astype(np.float64)
-        squared = np.square(flat).sum(1, keepdims=True) - 2 * flat @ centres.T + squares
+        rows = flat(encoded).astype(np.float64)
+        squared = np.square(rows).sum(1, keepdims=True) - 2 * rows @ centres.T + squares
         distance = np.sqrt(np.maximum(squared, 0))
         return np.maximum(0, distance.mean(1, keepdims=True) - distance).astype(np.float32)
 
@@ -66,17 +66,13 @@ def _lista(plan: Mapping[str, Any], tensors: Arrays) -> Coder:
         return v - np.clip(v, -threshold, threshold)
 
     def code(encoded: np.ndarray) -> np.ndarray:
-        driven = (_flat(encoded) - mean) @ encode.T
+        driven = (flat(encoded) - mean) @ encode.T
         found = shrunk(driven)
         for _ in range(steps - 1):
             found = shrunk(driven + found @ inhibit.T)
         return found
 
     return code
-
-
-def _flat(encoded: np.ndarray) -> np.ndarray:
-    return encoded.reshape(len(encoded), -1)
 
 
 _KINDS: dict[str, Callable[[Mapping[str, Any], Arrays], Coder | None]] = {

@@ -23,6 +23,11 @@ Arrays = Mapping[str, np.ndarray]
 Coder = Callable[[np.ndarray], np.ndarray]
 
 
+def flat(encoded: np.ndarray) -> np.ndarray:
+    """(rows, *shape) -> (rows, features), of no rows too."""
+    return encoded.reshape(len(encoded), math.prod(encoded.shape[1:]))
+
+
 def erf(x: np.ndarray) -> np.ndarray:
     """The error function to 1.5e-7, which numpy lacks. Abramowitz and Stegun 1964, 7.1.26."""
     t = 1 / (1 + 0.3275911 * np.abs(x))
@@ -202,7 +207,7 @@ def net_coder(objective: str, net: str, tensors: Arrays) -> Coder | None:
     settling = [(term, _learned(tensors, term.name)) for term in terms]
 
     def code(encoded: np.ndarray) -> np.ndarray:
-        h = encoded.reshape(len(encoded), -1) - mean
+        h = flat(encoded) - mean
         for place, (weight, bias) in enumerate(layers):
             h = h @ weight
             h += bias
