@@ -13,6 +13,7 @@ import tables_factors
 import tables_learning
 import tables_measure
 import tables_pays
+import tables_runtime
 import tables_sparse
 import tables_speed
 import tables_wide
@@ -29,6 +30,7 @@ TOPICS = (
     tables_distributed,
     tables_measure,
     tables_speed,
+    tables_runtime,
 )
 HEAD = """# Figures
 

@@ -1,4 +1,4 @@
-"""Bundle format 1: every past version loads, optional parts are read when asked for, whatever does not fit is refused."""
+"""Bundle format 1: every past version loads, optional parts are read when asked for, the rest is refused."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def test_tables_are_read_from_text_and_json_as_codelayer_reads_them(made, run, t
     wanted = made[1].transform(Table(CELLS | {"day": days}))
     np.testing.assert_allclose(np.load(out, allow_pickle=False), wanted, atol=1e-5)
     assert run("predict", tmp_path / "table.zip", tmp_path / f"rows.{kind}", "--out", tmp_path / "n.csv") == 0
-    lines = list(csv.DictReader(open(tmp_path / "n.csv")))
+    lines = list(csv.DictReader((tmp_path / "n.csv").read_text().splitlines()))
     np.testing.assert_allclose([float(one["number"]) for one in lines], wanted.sum(1) + 1, rtol=1e-5)
     assert [one["key"] for one in lines] == list("01234")
 
@@ -77,12 +77,12 @@ def test_arrays_are_read_from_npy_csv_and_json(made, run, tmp_path, header):
     (tmp_path / "x.json").write_text(json.dumps([{f"x{i}": one for i, one in enumerate(row)} for row in X.tolist()]))
     for data in ("x.npy", "x.csv", "x.jsonl", "x.json"):
         assert run("encode", tmp_path / "array", tmp_path / data, "--out", tmp_path / "z.csv") == 0
-        lines = list(csv.reader(open(tmp_path / "z.csv")))
+        lines = list(csv.reader((tmp_path / "z.csv").read_text().splitlines()))
         assert lines[0] == ["key", "code0", "code1"]
         codes = np.array(lines[1:], float)[:, 1:]
         np.testing.assert_allclose(codes, made[0].transform(X), rtol=1e-5, atol=1e-6)
     assert run("predict", tmp_path / "array", tmp_path / "x.npy", "--out", tmp_path / "p.csv") == 0
-    lines = list(csv.DictReader(open(tmp_path / "p.csv")))
+    lines = list(csv.DictReader((tmp_path / "p.csv").read_text().splitlines()))
     assert [one["label"] for one in lines] == made[0].predict(X).tolist() and list(lines[0])[2:] == ["p_a", "p_b"]
     assert run("predict", tmp_path / "array", tmp_path / "x.npy", "--out", tmp_path / "p.npy") == 0
     np.testing.assert_allclose(np.load(tmp_path / "p.npy"), made[0].predict_proba(X), atol=1e-6)
@@ -100,7 +100,7 @@ def test_files_larger_than_a_block_come_out_row_for_row(made, run, runtime, tmp_
 BAD = {
     "gone.npy": (None, "there is no file"),
     "x.parquet": (b"", "is not read"),
-    "cut.npy": (b"\x93NUMPY\x01\x00", "not an array of numbers"),
+    "cut.npy": (b"\x93NUMPY\x01\x00", "is not a NumPy array"),
     "empty.csv": (b"", "has no rows"),
     "header.csv": (b"a,b,c,d\n", "has no rows"),
     "short.csv": (b"1,2,3,4\n1,2,3\n", "line 2 of .* has 3 cells where 4"),
@@ -132,7 +132,7 @@ def test_rows_that_cannot_be_used_are_named_and_nothing_is_written(made, run, tm
 def test_objects_in_an_array_are_never_unpickled(made, run, tmp_path, capsys):
     np.save(tmp_path / "o.npy", np.array([[print, "unpickled"]], dtype=object), allow_pickle=True)
     assert run("encode", tmp_path / "array", tmp_path / "o.npy", "--out", tmp_path / "z.npy") == 2
-    assert "not an array of numbers" in capsys.readouterr().err
+    assert "array of objects" in capsys.readouterr().err
 
 
 def test_a_wrong_output_a_missing_head_and_a_missing_bundle_are_told(made, run, tmp_path, capsys):

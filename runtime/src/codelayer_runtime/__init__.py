@@ -3,7 +3,7 @@
     model = codelayer_runtime.load("bundle")
     model.encode(rows), model.predict(rows)
 
-Order  errors, registry, data.schema, bundle, export, forest (all six codelayer's own files), nets, coders, onnxform,
+Order  errors, registry, data, bundle, export, forest (all six codelayer's own files), nets, coders, onnxform,
        model, rows, cli.
 Skips  learning, measuring and decoding: codelayer does.
 """

@@ -22,7 +22,7 @@ from .export.inputs import feeds
 from .export.opening import session
 from .forest import Forest
 
-AT_ONCE = 1 << 22  # encoded numbers looked at together: 16 MB
+AT_ONCE = 1 << 18  # encoded numbers looked at together: 1 MB, which the caches hold and ONNX Runtime's arena too
 NUMPY_TOLERANCE, ONNX_TOLERANCE = 1e-4, 1e-3  # of the code's scale; far above rounding, far below another formula
 ENGINES = ("auto", "numpy", "onnx")
 SEARCHED = ("dictionary", "isomap", "umap")

@@ -12,7 +12,6 @@ import csv
 import itertools
 import json
 import os
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import IO, Any
 import numpy as np
 
 from .bundle import writing
+from .data.arrayfiles import npy_blocks
 from .data.schema import Schema
 from .errors import DataError
 
@@ -57,15 +57,14 @@ def read_blocks(path: str | Path, schema: Schema, size: int) -> Iterator[Any]:
 
 
 def _npy(path: Path, size: int) -> Iterator[np.ndarray]:
-    try:
-        stored = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError, TypeError, SyntaxError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise DataError(f"{path} is not an array of numbers: {reason}", "write it with numpy.save") from None
-    if not isinstance(stored, np.ndarray) or stored.ndim < 2 or not len(stored) or stored.dtype.kind not in "buif":
-        raise DataError(f"{path} does not hold rows of numbers", "give an array (rows, features)")
-    for start in range(0, len(stored), size):
-        yield np.array(stored[start : start + size])
+    count = 0
+    for block in npy_blocks(path, size):
+        if block.ndim < 2 or block.dtype.kind not in "buif":
+            raise DataError(f"{path} does not hold rows of numbers", "give an array (rows, features)")
+        count += len(block)
+        yield block
+    if not count:
+        raise DataError(f"{path} has no rows", "give at least one")
 
 
 def _delimited(path: Path, schema: Schema) -> Iterator[Any]:
@@ -179,7 +178,7 @@ def _cell(value: Any) -> Any:
 def _whole(path: str | Path, mode: str) -> Iterator[IO[Any]]:
     """A file under another name, which takes its own when all went well."""
     path = Path(path)
-    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    new = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
     words: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     with writing(path):
         try:

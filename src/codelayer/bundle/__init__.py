@@ -17,7 +17,6 @@ The layout is documented, and frozen, in docs/format.md.
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -255,7 +254,9 @@ def _check_target(path: Path) -> None:
 
 
 def _version() -> str:
+    from importlib import metadata  # slow, and needed for writing alone
+
     try:
-        return f"codelayer {importlib.metadata.version('codelayer')}"
-    except importlib.metadata.PackageNotFoundError:
+        return f"codelayer {metadata.version('codelayer')}"
+    except metadata.PackageNotFoundError:
         return "codelayer"
