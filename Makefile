@@ -27,7 +27,7 @@ docs: $(VENV)/.installed-test
 	$(TESTS) tests/docs
 
 lint: $(VENV)/.installed-dev
-	$(BIN)/ruff check src tests benchmarks docs
+	$(BIN)/ruff check src runtime tests benchmarks docs
 	$(BIN)/ty check src
 
 $(VENV)/pyvenv.cfg:

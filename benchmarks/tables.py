@@ -15,6 +15,7 @@ import tables_factors
 import tables_learning
 import tables_measure
 import tables_pays
+import tables_runtime
 import tables_ship
 import tables_sparse
 import tables_speed
@@ -35,6 +36,7 @@ TOPICS = (
     tables_export,
     tables_ship,
     tables_choose,
+    tables_runtime,
 )
 HEAD = """# Figures
 

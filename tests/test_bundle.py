@@ -18,12 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codelayer import bundle
+from codelayer.bundle import parts
 from codelayer.errors import BundleError, RunError
 
 PLAN = {"objective": "mask(0.3) + l1(0.001)", "seed": 7, "shape": (8, 8), "name": "Größe \ud800", "rate": 1e-3}
 TENSORS = {"encoder.0": np.arange(12, dtype=np.float32).reshape(3, 4), "step": np.array(5, np.int64)}
 GOLDEN = {"rows": np.ones((2, 3), np.float32), "codes": np.zeros((2, 2), np.float32)}
-ENV = os.environ | {"PYTHONPATH": str(Path(bundle.__file__).parents[1])}
+ENV = os.environ | {"PYTHONPATH": str(Path(bundle.__file__).parents[2])}
 PARTS = ["bundle.json", "golden.safetensors", "weights.safetensors"]
 
 
@@ -47,14 +48,14 @@ def rewritten(path: Path, change, hashed=True) -> Path:
     about = json.loads((path / "bundle.json").read_bytes())
     change(about)
     if hashed:
-        about["sha256"] = bundle._sha256(bundle._canonical(about))
+        about["sha256"] = parts.sha256(parts.canonical(about))
     (path / "bundle.json").write_text(json.dumps(about))
     return path
 
 
 def with_part(path: Path, name: str, data: bytes) -> Path:
     (path / name).write_bytes(data)
-    noted = {"bytes": len(data), "sha256": bundle._sha256(data)}
+    noted = {"bytes": len(data), "sha256": parts.sha256(data)}
     return rewritten(path, lambda about: about["parts"].update({name: noted}))
 
 

@@ -70,6 +70,20 @@ def read(text: str, *slots: str) -> list[Any]:
         raise SentenceError(f"{quoted(text)} is nested too deeply", "terms hold terms at most once or twice") from None
 
 
+def split(text: str) -> list[tuple[str, str]]:
+    """(name, text) of each term of a sentence in the order written, whether the name is known or not.
+
+    errors  SentenceError: not in the notation
+    """
+    found = []
+    for node in _terms(_parse(text), text):
+        called = node.func if isinstance(node, ast.Call) else node
+        if not isinstance(called, ast.Name):
+            raise SentenceError(f"{quoted(ast.unparse(node))} in {quoted(text)} is not a term", "write name(...)")
+        found.append((called.id, ast.unparse(node)))
+    return found
+
+
 def spell(parts: Iterable[Any]) -> str:
     """The canonical text of parts; `read` of it gives equal parts."""
     return " + ".join(_spell_one(one) for one in parts)

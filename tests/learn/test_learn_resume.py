@@ -47,7 +47,8 @@ def test_a_stopped_fit_ends_in_the_bits_of_the_unbroken_one(kind, tmp_path):
     for run in (found["killed"], found["interrupted"]):
         assert run["tensors"] > 5 and run["apart"] == []
         assert run["same_record"]  # history, epochs, dead units, whatever the number of stretches
-        assert run["entries"] == ["bundle.json", "golden.safetensors", "weights.safetensors"]
+        kept = ["bundle.json", "golden.safetensors", "reference.safetensors", "weights.safetensors"]
+        assert run["entries"] == kept
     # asked for once more, a finished run is read and not touched
     assert found["again"] and found["untouched"]
 

@@ -25,7 +25,7 @@ OPEN += "run = RunFolder(sys.argv[1], {'epochs': 10}, 'abc')\n"
 def another_process(path: Path, then: str = ""):
     """A second process that opened the run, said "open", and waits; killed with SIGKILL at the end."""
     code = OPEN + then + "\nprint('open', flush=True); time.sleep(60)"
-    env = os.environ | {"PYTHONPATH": str(Path(bundle.__file__).parents[1])}
+    env = os.environ | {"PYTHONPATH": str(Path(bundle.__file__).parents[2])}
     with subprocess.Popen([sys.executable, "-c", code, str(path)], env=env, stdout=subprocess.PIPE, text=True) as other:
         try:
             assert other.stdout is not None and other.stdout.readline() == "open\n"
@@ -195,7 +195,7 @@ def test_many_processes_that_start_at_once_let_exactly_one_in(tmp_path):
     code = "import sys\nfrom codelayer.errors import RunError\ntry:\n    from codelayer.learn.run import RunFolder\n"
     code += "    run = RunFolder(sys.argv[1], {}, 'a')\n    print('in', flush=True)\nexcept RunError:\n"
     code += "    print('out', flush=True)\nsys.stdin.read()"
-    env = os.environ | {"PYTHONPATH": str(Path(bundle.__file__).parents[1])}
+    env = os.environ | {"PYTHONPATH": str(Path(bundle.__file__).parents[2])}
     command = [sys.executable, "-c", code, str(tmp_path / "out")]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     several = [subprocess.Popen(command, env=env, text=True, **pipes) for _ in range(4)]
@@ -210,7 +210,7 @@ def test_a_full_disk_leaves_the_old_file_and_says_what_to_do(tmp_path):
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
     code = limit + "import sys; from codelayer.learn.run import write_atomic; write_atomic(sys.argv[1], bytes(1000))"
     write_atomic(tmp_path / "file", b"old")
-    env = os.environ | {"PYTHONPATH": str(Path(bundle.__file__).parents[1]), "PYTHONDONTWRITEBYTECODE": "1"}
+    env = os.environ | {"PYTHONPATH": str(Path(bundle.__file__).parents[2]), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-c", code, str(tmp_path / "file")]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert "the disk is full" in done.stderr and "give the same command again: it continues" in done.stderr

@@ -288,6 +288,7 @@ class Autoencoder(Sampling):
             few = slice(None, None, -(-len(codes) // 256))
             flat, told = encoded[few].reshape(len(codes[few]), -1), not ended or len(idle) == self.code_size
             problems += astray(flat, self._decode_block(codes[few]), None if told else objective)
+        self._keep_reference(rows)
         for problem in problems:
             warnings.warn(problem, stacklevel=4)
 
@@ -376,7 +377,7 @@ class Autoencoder(Sampling):
 
     def _take_over(self, found: bundle.Bundle) -> None:
         try:
-            self._restore(found.plan, found.golden)
+            self._restore(found)
             plan = plan_from(self.schema_, int(found.plan["code_size"]), found.tensors, found.plan.get("target"))
             objective = parse_objective(found.plan["objective"]).resolve(plan)
             net = parse_net(found.plan["net"], plan.shape, plan.code_size)

@@ -39,6 +39,7 @@ class _Baseline(Coder):
         self.schema_ = Schema.fit(rows, scale=self.scale)
         self._learn(rows)
         self._keep_golden(rows)
+        self._keep_reference(rows)
         return self
 
     def _learn(self, rows: Any) -> None:
@@ -65,7 +66,7 @@ class _Baseline(Coder):
         known = cls().get_params()
         made = cls(**{n: v for n, v in found.plan.get("options", {}).items() if n in known})
         try:
-            made._restore(found.plan, found.golden)
+            made._restore(found)
             for name in cls.array_names:
                 setattr(made, f"{name}_", np.asarray(found.tensors[name], np.float32))
             made._n_features_out = int(found.plan["units"])

@@ -23,6 +23,7 @@ from ..data.rows import rows_at_once, rows_of, take
 from ..data.schema import Columns, Schema
 from ..data.tables import Table, is_frame
 from ..errors import DataError
+from .reference import reference_of
 
 GOLDEN_ROWS = 4
 FEW_ROWS = 8
@@ -32,6 +33,7 @@ class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """A scikit-learn transformer from rows to codes, with a schema and a saved form."""
 
     schema_: Schema
+    reference_: Mapping[str, np.ndarray] = {}
     _n_features_out: int
 
     @property
@@ -195,7 +197,7 @@ class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """Write this coder as a bundle: a folder, or one file when `path` ends in .zip."""
         check_is_fitted(self)
         plan, tensors, golden = self.parts()
-        bundle.write(path, self.kind_name, plan, tensors, golden, dict(facts or {}))
+        bundle.write(path, self.kind_name, plan, tensors, golden, facts, self.reference_)
 
     def parts(self) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Plan, arrays and golden rows, as a bundle keeps them."""
@@ -209,18 +211,23 @@ class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     kind_name: str
 
-    def _restore(self, plan: Mapping[str, Any], golden: Mapping[str, np.ndarray]) -> Self:
+    def _restore(self, found: bundle.Bundle) -> Self:
+        plan, golden = found.plan, found.golden
         self.schema_ = Schema.from_json(plan["schema"])
         self.n_features_in_ = int(plan["n_features_in"])
         if "feature_names_in" in plan:
             self.feature_names_in_ = np.array(plan["feature_names_in"], dtype=object)
         if "rows" in golden:
             self.golden_rows_ = np.asarray(golden["rows"], np.float32)
+        self.reference_ = found.reference()
         return self
 
     def _keep_golden(self, rows: Any) -> None:
         count = min(GOLDEN_ROWS, rows_of(rows))
         self.golden_rows_ = self.schema_.encode(take(rows, np.arange(count)))
+
+    def _keep_reference(self, rows: Any) -> None:
+        self.reference_ = reference_of(self, rows)
 
     def check_golden(self, golden: Mapping[str, np.ndarray]) -> float:
         """The largest difference between the saved golden codes and this machine's; 0 where they were written."""

@@ -7,8 +7,6 @@ Skips  restoring it: neither torch nor a class of the bundle's kind is needed.
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,7 +48,9 @@ def bundle_facts(path: str | Path) -> list[tuple[str, str]]:
     sizes = [one.size for one in found.tensors.values()]
     facts += [("weights", f"{sum(sizes):,} numbers in {len(sizes)} arrays")]
     facts += [("golden rows", str(len(found.golden["codes"])))] if "codes" in found.golden else []
-    facts += [("written by", _written_by(path)), ("size", f"{number(bundle.size_bytes(path) / 1e6)} MB")]
+    facts += _optional(found)
+    facts += [("written by", found.written_by), ("size", f"{number(bundle.size_bytes(path) / 1e6)} MB to make codes")]
+    facts += [("parts", ", ".join(f"{name} {size:,} bytes" for name, size in bundle.sizes(path).items()))]
     if path.is_dir() and (path / STATE).is_dir():
         facts.append(("checkpoints", f"{path / STATE} is left of its run"))
     return [(name, value) for name, value in facts if value]
@@ -89,6 +89,19 @@ def _learned(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     return facts + [("choices", "; ".join(record.get("choices", ())))]
 
 
+def _optional(found: bundle.Bundle) -> list[tuple[str, str]]:
+    """What the optional parts tell; they are verified now."""
+    facts, kept = [], found.reference()
+    for name in ("inputs", "codes"):
+        if f"{name}.mean" in kept:
+            count, middle = len(kept[f"{name}.mean"]), kept[f"{name}.quantiles"]
+            told = f"{count:,} columns of {int(kept['rows']):,} rows, from {middle.min():.3g} to {middle.max():.3g}"
+            spread = f"deviations {kept[f'{name}.deviation'].min():.3g} to {kept[f'{name}.deviation'].max():.3g}"
+            facts.append((f"reference {name}", f"{told}, {spread}"))
+    form = found.part(bundle.ONNX)
+    return facts + ([] if form is None else [("ONNX form", f"{len(form):,} bytes, for ONNX Runtime")])
+
+
 def _told(value: Any) -> str:
     return number(value) if isinstance(value, float) else str(value)
 
@@ -100,12 +113,3 @@ def _plain(label: Any) -> str:
 def _some(names: list[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
-
-
-def _written_by(path: Path) -> str:
-    if path.is_dir():
-        about = (path / bundle.ABOUT).read_bytes()
-    else:
-        with zipfile.ZipFile(path) as archive:
-            about = archive.read(bundle.ABOUT)
-    return str(json.loads(about)["written_by"])

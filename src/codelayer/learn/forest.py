@@ -123,3 +123,23 @@ class Forest:
         """(rows,) labels, or numbers."""
         found = self.outputs(x)
         return found[:, 0] if self.classes is None else self.classes[found.argmax(1)]
+
+    def check(self, features: int) -> None:
+        """Refuse arrays along which a row of so many features would leave the forest, or never reach a leaf.
+
+        errors  ValueError saying which
+        """
+        nodes, outputs = len(self.feature), 1 if self.classes is None else len(self.classes)
+        shapes = [self.feature.shape, self.threshold.shape, self.children.shape, self.value.shape]
+        if shapes != [(nodes,), (nodes,), (nodes, 2), (nodes, outputs)] or not nodes or self.roots.ndim != 1:
+            raise ValueError("arrays of another shape")
+        if [one.dtype.kind for one in (self.roots, self.feature, self.children)] != ["i"] * 3:
+            raise ValueError("places that are no whole numbers")
+        inner = self.feature >= 0
+        below = self.children[inner]
+        if not len(self.roots) or self.roots.min() < 0 or self.roots.max() >= nodes:
+            raise ValueError("a tree that begins nowhere")
+        # children stand behind their parents, so that every way ends
+        beyond = (self.feature >= features).any() or (below >= nodes).any()
+        if beyond or (below <= np.flatnonzero(inner)[:, None]).any():
+            raise ValueError("a branch that leads nowhere")

@@ -8,7 +8,7 @@ Skips  choosing the head: the study measures linear heads, and forests are compa
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,7 @@ class Headed:
         whole |= {"head.weight": self.head.weight, "head.intercept": self.head.intercept}
         head = {"task": self.head.task, "classes": list(self.head.classes)}
         both = {"code": {"kind": self.code.kind_name, **plan}, "head": head}
-        bundle.write(path, self.kind_name, both, whole, golden, facts)
+        bundle.write(path, self.kind_name, both, whole, golden, facts, self.code.reference_)
 
     @classmethod
     def from_bundle(cls, found: bundle.Bundle) -> Headed:
@@ -115,7 +115,7 @@ class Headed:
             kind = str(plan.pop("kind"))
             if kind == cls.kind_name:
                 raise KeyError("a head inside a head")
-            code = bundle.restore(bundle.Bundle(kind, plan, tensors, found.golden, found.facts, found.path))
+            code = bundle.restore(replace(found, kind=kind, plan=plan, tensors=tensors))
             about = found.plan["head"]
             head = Head(
                 str(about["task"]),

@@ -119,6 +119,7 @@ class Dictionary(_Baseline):
             self._start(served)
             self._keep_golden(rows)
         self._pass(served)
+        self.reference_ = {}  # of a stream only the last rows are here, and their codes are costly
         return self
 
     def _start(self, rows: Rows) -> None:
