@@ -1,4 +1,4 @@
-"""How long does `ship fit` take, and what does it choose?  python benchmarks/ship_fit.py  (2 min where nothing else runs)
+"""How long does `ship fit` take, and what does it choose?  python benchmarks/ship_fit.py  (12 min on a busy machine)
 
 On the coupon log (needs the folder CODELAYER_DATA), for an edge device with 2 ms and 1 MB, on two worker processes.
 Clock and processor time are both kept: on a machine that does other work the clock tells of that work as well.
