@@ -1,4 +1,4 @@
-"""Does a code put the steps of a translation in order?  python benchmarks/walks.py  (about 8 min, OMP_NUM_THREADS=1)
+"""Does a code put the steps of a translation in order?  python benchmarks/walks.py  (about 9 min, OMP_NUM_THREADS=1)
 
 A digit moved over a wide canvas, and a tone that rises in pitch: from one step to the next nothing overlaps, so that in
 pixels all steps are equally far apart, although one or two numbers make them all. Codes of 4 units learn without labels
