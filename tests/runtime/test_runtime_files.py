@@ -78,7 +78,7 @@ def test_arrays_are_read_from_npy_csv_and_json(made, run, tmp_path, header):
     for data in ("x.npy", "x.csv", "x.jsonl", "x.json"):
         assert run("encode", tmp_path / "array", tmp_path / data, "--out", tmp_path / "z.csv") == 0
         lines = list(csv.reader((tmp_path / "z.csv").read_text().splitlines()))
-        assert lines[0] == ["key", "code0", "code1"]
+        assert lines[0] == ["key", "unit0", "unit1"]
         codes = np.array(lines[1:], float)[:, 1:]
         np.testing.assert_allclose(codes, made[0].transform(X), rtol=1e-5, atol=1e-6)
     assert run("predict", tmp_path / "array", tmp_path / "x.npy", "--out", tmp_path / "p.csv") == 0

@@ -46,7 +46,7 @@ def encode(bundle: str, data: str, out: str, engine: str = "auto") -> int:
     if kind == ".npy":
         return write_npy(out, blocks)
     first = next(blocks)
-    names = [f"code{i}" for i in range(first.shape[1])]
+    names = [f"unit{i}" for i in range(first.shape[1])]
     return write_csv(out, names, _chained(first, blocks))
 
 
