@@ -132,7 +132,7 @@ def dci_informativeness(
     worst=0.0,
     best=1.0,
     null="shuffled rows",
-    interval="none: halves of the rows take minutes, and with fewer rows the value is another (it falls as they grow)",
+    interval="none: halves of the rows take minutes, and with fewer rows the value is another",
     cost="K fits of 100 boosted trees per value of the factor on at most 1,000 rows: a minute for 30 values",
     distrust="it grows with the number of rows, because splits on noise count as importance: compare at equal n only",
     source="Eastwood and Williams 2018, section 2, as in disentanglement_lib: GradientBoostingClassifier",
