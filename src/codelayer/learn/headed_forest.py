@@ -8,7 +8,7 @@ Skips  growing it: the study does, by scikit-learn.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -72,7 +72,7 @@ class HeadedForest(Headed):
         whole |= {f"forest.{name}": getattr(self.forest, name) for name in ARRAYS}
         head = {"task": self.head.task, "classes": list(self.head.classes)}
         both = {"code": {"kind": self.code.kind_name, **plan}, "head": head}
-        bundle.write(path, self.kind_name, both, whole, golden, facts)
+        bundle.write(path, self.kind_name, both, whole, golden, facts, self.code.reference_)
 
     @classmethod
     def from_bundle(cls, found: bundle.Bundle) -> HeadedForest:
@@ -84,28 +84,11 @@ class HeadedForest(Headed):
             plan, about = dict(found.plan["code"]), found.plan["head"]
             if plan.pop("kind") != RawFeatures.kind_name:
                 raise KeyError("it does not read raw features")
-            code = RawFeatures.from_bundle(bundle.Bundle("raw", plan, {}, found.golden, found.facts, found.path))
+            code = RawFeatures.from_bundle(replace(found, kind="raw", plan=plan, tensors={}))
             arrays = {name: np.asarray(found.tensors[f"forest.{name}"]) for name in ARRAYS}
             classes = None if about["task"] == "number" else np.array(about["classes"], dtype=object)
             forest = Forest(**arrays, classes=classes)
-            _check(forest, code.units)
+            forest.check(code.units)
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(f"{found.path} does not hold a forest ({error})", "save it again") from None
         return cls(code, ForestHead.of(forest))
-
-
-def _check(forest: Forest, features: int) -> None:
-    """Refuse arrays along which a row would leave the forest, or never reach a leaf."""
-    nodes, outputs = len(forest.feature), 1 if forest.classes is None else len(forest.classes)
-    shapes = [forest.feature.shape, forest.threshold.shape, forest.children.shape, forest.value.shape]
-    if shapes != [(nodes,), (nodes,), (nodes, 2), (nodes, outputs)] or not nodes or forest.roots.ndim != 1:
-        raise ValueError("arrays of another shape")
-    if [one.dtype.kind for one in (forest.roots, forest.feature, forest.children)] != ["i"] * 3:
-        raise ValueError("places that are no whole numbers")
-    inner = forest.feature >= 0
-    below = forest.children[inner]
-    if not len(forest.roots) or forest.roots.min() < 0 or forest.roots.max() >= nodes:
-        raise ValueError("a tree that begins nowhere")
-    # children stand behind their parents, so that every way ends
-    if (forest.feature >= features).any() or (below >= nodes).any() or (below <= np.flatnonzero(inner)[:, None]).any():
-        raise ValueError("a branch that leads nowhere")
