@@ -31,6 +31,39 @@ NO_LUCK = "closed form: 0, what shuffled rows (and ties) share is taken off"
 Points = Callable[[Any, int], np.ndarray]
 
 
+# first, because a card measures in this order: the pass that gives the area gives all the rest
+@metric(
+    needs=("codes", "x"),
+    worst=0.0,
+    best=1.0,
+    null=NO_LUCK,
+    interval=HALVES,
+    cost=COST,
+    distrust="small neighbourhoods weigh most: noise in x lowers it for any code; compare at equal n",
+    source="Lee, Peluffo-Ordonez and Verleysen 2015, area under R_NX over log k",
+)
+def rnx_area(codes: np.ndarray, x: np.ndarray, anchors: int = 1000, seed: int = 0) -> Reading:
+    """How well are neighbourhoods of every size kept, small ones first?
+
+    Sum of R_NX(k) / k over sum of 1 / k, k = 1 ... n - 2.
+    codes    (n, units); x (n, features)
+    returns  0 for a random code, 1 for one that keeps every order. more: {"k": [...], "rnx": [...]}, the curve
+    errors   DataError: all rows tied in codes and in x
+    """
+    found = coranking(codes, x, anchors=anchors, seed=seed)
+    weights, curve = area_weights(found.n), found.rnx
+    known = np.isfinite(curve)
+    if not known.any():
+        _agreed(found, 1)
+    value = min(1.0, float((weights * np.where(known, curve, 0)).sum() / weights[known].sum()))
+    reading = _reading(found, lambda one, _: one.areas, 1)
+    wide = (reading.high or 0.0) - reading.value
+    shown = np.unique(np.geomspace(1, len(curve), 40).round().astype(int))
+    shown = shown[known[shown - 1]]
+    more = {"k": shown.tolist(), "rnx": [round(float(one), 6) for one in curve[shown - 1]]}
+    return replace(reading, value=value, low=value - wide, high=value + wide, more=more)
+
+
 @metric(
     needs=("codes", "x"),
     worst=0.5,
@@ -191,38 +224,6 @@ def rnx(codes: np.ndarray, x: np.ndarray, n_neighbors: int = 10, anchors: int = 
     """
     found = _ranked(codes, x, n_neighbors, anchors, seed)
     return _reading(found, _agreed, n_neighbors)
-
-
-@metric(
-    needs=("codes", "x"),
-    worst=0.0,
-    best=1.0,
-    null=NO_LUCK,
-    interval=HALVES,
-    cost=COST,
-    distrust="small neighbourhoods weigh most: noise in x lowers it for any code; compare at equal n",
-    source="Lee, Peluffo-Ordonez and Verleysen 2015, area under R_NX over log k",
-)
-def rnx_area(codes: np.ndarray, x: np.ndarray, anchors: int = 1000, seed: int = 0) -> Reading:
-    """How well are neighbourhoods of every size kept, small ones first?
-
-    Sum of R_NX(k) / k over sum of 1 / k, k = 1 ... n - 2.
-    codes    (n, units); x (n, features)
-    returns  0 for a random code, 1 for one that keeps every order. more: {"k": [...], "rnx": [...]}, the curve
-    errors   DataError: all rows tied in codes and in x
-    """
-    found = coranking(codes, x, anchors=anchors, seed=seed)
-    weights, curve = area_weights(found.n), found.rnx
-    known = np.isfinite(curve)
-    if not known.any():
-        _agreed(found, 1)
-    value = min(1.0, float((weights * np.where(known, curve, 0)).sum() / weights[known].sum()))
-    reading = _reading(found, lambda one, _: one.areas, 1)
-    wide = (reading.high or 0.0) - reading.value
-    shown = np.unique(np.geomspace(1, len(curve), 40).round().astype(int))
-    shown = shown[known[shown - 1]]
-    more = {"k": shown.tolist(), "rnx": [round(float(one), 6) for one in curve[shown - 1]]}
-    return replace(reading, value=value, low=value - wide, high=value + wide, more=more)
 
 
 def _ranked(codes: np.ndarray, x: np.ndarray, k: int, anchors: int, seed: int) -> Near:
