@@ -21,7 +21,7 @@ import numpy as np
 from ..errors import DataError
 from .information import FEW_VALUES, unit_scaled
 from .record import Reading, metric
-from .spread import half_values, mean_half
+from .spread import half_values, mean_half, values_half
 
 SHUFFLES, STRICT, PERMUTED, KEPT = 60, 3.0, 64, 4
 REFIT = (1 + 1 / 2) ** 0.5  # Nadeau and Bengio 2003: one split, a third held out
@@ -181,9 +181,10 @@ def _concentration(lines: np.ndarray) -> float:
 def _reading(found: _Found, score: Any, seed: int) -> Reading:
     importance = found.importance()
     value = score(importance)
-    values, half = half_values(lambda rows: score(found.importance(rows)), len(found.lost[0]), seed)
+    values, _ = half_values(lambda rows: score(found.importance(rows)), len(found.lost[0]), seed)
     # another forest, of other rows to fit on, varies as well: by held-out over fitted rows
-    values, half = value + (values - values.mean()) * REFIT, half * REFIT
+    values = value + (values - values.mean()) * REFIT
+    half = values_half(values)
     more = {"importance": importance.tolist()}
     n, low = len(found.lost[0]), max(value - half, 0.0)
     return Reading(value, low, value + half, n, note=found.note, more=more, replicates=values)

@@ -64,11 +64,11 @@ def half_values(
 ) -> tuple[np.ndarray, float]:
     """A value on random halves of n rows, and half a 95 % interval from their spread.
 
-    A half drawn without replacement varies about the whole as the whole does about the truth; Student's quantile for
-    what so few halves do not know.
+    A half drawn without replacement varies about the whole as the whole does about the truth, or a little more: with
+    Student's quantile on top gaps of information covered .99.
     """
     values = np.array([value_of(rows) for rows in halves_of(n, seed, halves)])
-    return values, values_half(values)
+    return values, Z95 * float(np.std(values, ddof=1))
 
 
 def values_half(values: np.ndarray) -> float:
