@@ -102,7 +102,7 @@ def _needs(page: Report, facts: Mapping[str, Any]) -> None:
     rows = [[name, version] for name, version in needed["packages"].items()]
     page.table(["package", "version"], rows, f"To answer with model.onnx: {needed['installed_mb']:.0f} MB installed.")
     if "bundle" in facts["files"]:
-        page.text("The same model lies in `bundle` for `codelayer encode` and `codelayer predict`.")
+        page.text("The same model lies in `bundle`, for `codelayer predict` and for codelayer-runtime.")
 
 
 def _methods(page: Report, found: Found, facts: Mapping[str, Any]) -> None:

@@ -24,6 +24,7 @@ from ..data.load import Data, load_data
 from ..data.rows import rows_of
 from ..data.schema import Schema
 from ..errors import DataError, RunError
+from ..export.opening import library
 from ..learn.run import RunFolder
 from ..measure.draws import class_index, numbers, scored_classes
 from ..report import Progress
@@ -145,6 +146,8 @@ class Fit:
             raise DataError(f"seed={self.seed} is not possible", "it is a whole number, at least 0")
         if self.workers is not None and self.workers < 1:
             raise DataError(f"workers={self.workers} is not possible", "give 1 or more, or leave it out")
+        for name in ("onnx", "onnxscript", "onnxruntime"):
+            library(name)  # before an hour's work, not after it
         memory = self.max_memory_mb
         if memory is None and self.target == "edge":
             memory = EDGE_MEMORY_MB
