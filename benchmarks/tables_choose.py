@@ -35,7 +35,7 @@ def ship_fit() -> str:
     before, after = run["load_average_before_and_after"]
     took = (
         f"Coupon, edge, at most 2 ms and 1 MB, {result['workers']} worker processes: {run['clock_seconds']:.0f} s by "
-        f"the clock while the load average rose or fell from {before:.1f} to {after:.1f}, "
+        f"the clock while the load average went from {before:.1f} to {after:.1f}, "
         f"{run['processor_seconds']:.0f} s of processor time; the forecast was {run['forecast_seconds']:.0f} s. "
         "The choice is set bold."
     )

@@ -163,7 +163,8 @@ def _reasons(
             f"{titles[ahead]} scores highest of all on the choosing rows ({curves[ahead].area:.3f}), "
             f"but takes {choice.barred[ahead]}."
         )
-    told.append(f"Within the budget {titles[best]} scores highest on the choosing rows ({curves[best].area:.3f}).")
+    within = "Within the budget " if budget.limits() else ""
+    told.append(f"{within}{titles[best]} scores highest on the choosing rows ({curves[best].area:.3f}).")
     if winner == best:
         told.append(_alone(choice, titles))
         return told
@@ -182,7 +183,7 @@ def _alone(choice: Choice, titles: Mapping[str, str]) -> str:
     winner, others = choice.winner, [name for name in choice.ties if name != choice.winner]
     if others:
         return (
-            f"It is chosen: {'raw features come first among equals' if winner == FIRST else 'it is the smallest'} of "
+            f"It is chosen: {'raw features come first' if winner == FIRST else 'it is the smallest'} among the "
             f"{len(others) + 1} that are not told apart."
         )
     second = min((name for name in choice.behind if name != winner), key=lambda n: choice.behind[n].value, default=None)

@@ -126,11 +126,11 @@ class Found:
         return [one[:1].upper() + one[1:] for one in [*told, *self._compiled()]]
 
     def _gains(self) -> list[str]:
-        """The choice against raw features, and against the best forest."""
+        """The choice against raw features, the best forest, and the best within the budget."""
         winner, told = self.decision.winner, []
         forests = [one.name for one in self.weighing.candidates if one.kind == "forest"]
         best_forest = max(forests, key=lambda n: self.weighing.curves["choose"][n].area, default=None)
-        for other in ("raw", best_forest):
+        for other in dict.fromkeys(("raw", best_forest, self.decision.best)):
             if other is None or other == winner or other not in self.scores:
                 continue
             gain = self.gain(other)
