@@ -42,19 +42,19 @@ def test_a_tree_that_is_one_leaf_answers_for_every_row():
     np.testing.assert_allclose(Forest.of(model).outputs(x), model.predict_proba(x), atol=1e-6)
 
 
-def test_settled_thresholds_change_no_answer_and_stand_off_every_value():
+def test_centred_thresholds_change_no_answer_and_stand_off_every_value():
     x, y = load_iris(return_X_y=True)
     x = x.astype(np.float32)
     forest = Forest.of(RandomForestClassifier(20, random_state=0).fit(x, y))
-    settled = forest.settled(x)
-    np.testing.assert_array_equal(settled.outputs(x), forest.outputs(x))
+    centred = forest.centred(x)
+    np.testing.assert_array_equal(centred.outputs(x), forest.outputs(x))
     near = x + np.random.default_rng(0).choice([-1e-5, 1e-5], x.shape).astype(np.float32)
     assert not np.array_equal(forest.outputs(near), forest.outputs(x))
-    np.testing.assert_array_equal(settled.outputs(near), settled.outputs(x))
+    np.testing.assert_array_equal(centred.outputs(near), centred.outputs(x))
 
 
-def test_settled_thresholds_between_neighbouring_numbers_keep_the_sides():
+def test_centred_thresholds_between_neighbouring_numbers_keep_the_sides():
     low = np.float32(3)
     x = np.array([[low], [np.nextafter(low, np.float32(4))]] * 3)
-    forest = Forest.of(RandomForestClassifier(5, random_state=0).fit(x, [0, 1] * 3)).settled(x)
+    forest = Forest.of(RandomForestClassifier(5, random_state=0).fit(x, [0, 1] * 3)).centred(x)
     assert forest.predict(x).tolist() == [0, 1] * 3

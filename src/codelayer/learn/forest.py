@@ -84,21 +84,6 @@ class Forest:
         """Bytes of the arrays."""
         return sum(one.nbytes for one in (self.roots, self.feature, self.threshold, self.children, self.value))
 
-    def settled(self, x: np.ndarray) -> Forest:
-        """The same forest with every threshold halfway between the values of x (rows, features) on its two sides.
-
-        No row of x changes sides, and none stands so near to a threshold that rounding turns it: a tree that was grown
-        on a part of the rows may have put one on the very value of another.
-        """
-        x, moved = np.asarray(x, np.float32), self.threshold.copy()
-        for j in np.unique(self.feature[self.feature >= 0]):
-            values, nodes = np.unique(x[:, j]), np.flatnonzero(self.feature == j)
-            at = np.searchsorted(values, moved[nodes], side="right")
-            between = (at > 0) & (at < len(values))
-            low, high = values[at[between] - 1], values[at[between]]
-            moved[nodes[between]] = rounded_down(low + (high.astype(np.float64) - low) / 2)
-        return replace(self, threshold=moved)
-
     def outputs(self, x: np.ndarray) -> np.ndarray:
         """(rows, features) -> (rows, outputs): the trees' mean shares of the classes, or mean number."""
         x = np.ascontiguousarray(x, np.float32)

@@ -174,7 +174,7 @@ def _forest(job: Job, train_x: Any, target: Target, groups: Any) -> tuple[Made, 
     one = job.candidate
     estimator = maker(one.trees, max_depth=one.limit, random_state=job.seed, n_jobs=1).fit(x, target.learned)
     classes = np.array(target.classes, dtype=object) if target.task == "class" else None
-    grown = replace(Forest.of(estimator), classes=classes).settled(x)
+    grown = replace(Forest.of(estimator), classes=classes).centred(x)
     model = HeadedForest(coder, ForestHead.of(grown))
     # in single precision a row may turn in a tree or two; what is scored is the graph itself
     return Made(lambda rows: onnx_bytes(model, rows, 2.5 / one.trees), model.save, _python_ms(estimator, x)), 0.0
