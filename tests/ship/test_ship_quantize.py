@@ -144,6 +144,10 @@ def test_a_form_of_a_bundle_still_says_what_rows_it_reads(tmp_path):
     opened = open_model(tmp_path / "small.onnx")
     assert opened.schema.columns == coder.schema_.columns
     assert np.allclose(opened.whole(rows), coder.transform(rows), atol=0.1)
+    nodes = onnx.load_model_from_string(found.variants[2].data).graph.node
+    rounded = {name for one in nodes if one.op_type == "DequantizeLinear" for name in one.output}
+    around = [one for one in nodes if one.name.startswith("codelayer/") and "/core/" not in one.name]
+    assert rounded and around and not any(name in rounded for one in around for name in one.input)
     with pytest.raises(DataError, match="the rows have no column 'kind'"):
         quantise(tmp_path / "b", Table({"size": rng.normal(size=90)}), **QUICK)
     with pytest.raises(DataError, match="a table, not an array"):

@@ -75,7 +75,12 @@ def _whole(data: bytes, facts: Mapping[str, str]) -> bytes:
 def _dynamic(ready: Path, made: Path, reduced: bool, only: list[str] | None = None) -> None:
     tool = library("onnxruntime.quantization")
     tool.quantize_dynamic(
-        str(ready), str(made), weight_type=tool.QuantType.QInt8, reduce_range=reduced, op_types_to_quantize=only
+        str(ready),
+        str(made),
+        weight_type=tool.QuantType.QInt8,
+        reduce_range=reduced,
+        op_types_to_quantize=only,
+        nodes_to_exclude=_around(ready),
     )
 
 
@@ -102,7 +107,14 @@ def _static(
         weight_type=tool.QuantType.QInt8,
         reduce_range=reduced,
         op_types_to_quantize=only,
+        nodes_to_exclude=_around(ready),
     )
+
+
+def _around(ready: Path) -> list[str]:
+    """Names of the operators around the core of an exported model: what scales raw rows shall not be rounded."""
+    nodes = library("onnx").load_model(str(ready)).graph.node
+    return [one.name for one in nodes if one.name.lstrip("_").startswith("codelayer/") and "/core/" not in one.name]
 
 
 def _half(data: bytes, made: Path) -> None:
