@@ -19,7 +19,7 @@ from sklearn.model_selection import train_test_split
 from codelayer import Autoencoder, Head, Headed
 from codelayer.measure import linear_probe
 from codelayer.ship.bench import bench
-from codelayer.ship.models import Servable, compiled, open_model
+from codelayer.ship.models import compiled, open_model
 from codelayer.ship.quantize import quantise
 
 CODES = {
@@ -47,9 +47,9 @@ def main() -> None:
         whole = Headed(coder, Head.from_probe(probe, "class"))
         graph = compiled(open_model(whole, name=title), train_x)
         models += [(title, whole)]
-        done = quantise(graph.original, _encoded(coder, train_x), train_y)
+        done = quantise(graph, train_x, train_y)
         if done.chosen is not None:
-            models.append((f"{title}, {done.chosen.name}", _of_rows(coder, open_model(done.chosen.data))))
+            models.append((f"{title}, {done.chosen.name}", done.chosen.data))
     found = bench(models, test_x, batches=(256,), seconds=2.0)
     rows = []
     reference = found.cost("forest, 200 trees, compiled")
@@ -81,20 +81,6 @@ def main() -> None:
 
 def _ratios(one: Any, other: Any) -> list[float]:
     return [a / b for a, b in zip(one.medians, other.medians, strict=True)]
-
-
-def _encoded(coder: Any, x: np.ndarray) -> np.ndarray:
-    return coder.schema_.encode(x)
-
-
-def _of_rows(coder: Any, graph: Servable) -> Servable:
-    """A graph of encoded rows that reads raw ones."""
-    from dataclasses import replace
-
-    def prepare(rows: Any) -> Any:
-        return graph.prepare(coder.schema_.encode(rows))
-
-    return replace(graph, prepare=prepare, whole=lambda rows: graph.engine(prepare(rows)))
 
 
 if __name__ == "__main__":

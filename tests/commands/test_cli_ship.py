@@ -35,7 +35,7 @@ def test_a_bench_takes_any_mix_and_writes_figures_and_a_page(folder, tmp_path, c
     said = capsys.readouterr().out
     assert "logistic.skops, compiled" in said and "rows/s at 8" in said
     forms = [one["form"] for one in json.loads((tmp_path / "b.json").read_text())["models"]]
-    assert forms == ["in Python", "compiled", "in Python", "compiled"]
+    assert forms == ["in Python", "compiled", "compiled", "in Python", "compiled"]
     assert "<svg" in (tmp_path / "b.html").read_text(encoding="utf-8")
 
 

@@ -1,7 +1,7 @@
 """Docstrings say what the signatures say: no ghost parameters, no stale defaults, nothing public without one.
 
 Three forms are read: a numpy "Parameters" section ("code_size : int, default=32"), the short form of functions and
-records ("name   text", two spaces or more) and, in commands.py, one line "name: text" per parameter.
+records ("name   text", two spaces or more) and, in the modules of commands, one line "name: text" per parameter.
 """
 
 from __future__ import annotations
@@ -25,6 +25,12 @@ SECTION = re.compile(r"^(\w+)\n-{3,}$", re.MULTILINE)
 NUMPY = re.compile(r"^(\w+(?:, \w+)*)(?: : (.*)|)$")
 SHORT = re.compile(r"^(\w+(?:, \w+)*) {2,}\S")
 COMMAND = re.compile(r"^(\w+): \S")
+COMMANDS = (
+    "codelayer.commands.",
+    "codelayer.ship.commands.",
+    "codelayer.ship.fitcommand.",
+    "codelayer.ship.exportcommand.",
+)
 DEFAULT = re.compile(r"default=(\"[^\"]*\"|'[^']*'|[-+\w.()]+)")
 
 
@@ -106,7 +112,7 @@ def short_parameters(doc: str, form: re.Pattern[str]) -> dict[str, str]:
 
 def described(place: str, thing: Any) -> dict[str, str]:
     doc = own_doc(thing)
-    if place.startswith("codelayer.commands."):
+    if place.startswith(COMMANDS):
         return short_parameters(doc, COMMAND)
     return numpy_parameters(doc) | short_parameters(doc, SHORT)
 
@@ -154,7 +160,7 @@ def test_a_parameters_section_leaves_no_parameter_out(place):
     assert told == real
 
 
-@pytest.mark.parametrize("place", sorted(p for p in CALLABLES if p.startswith("codelayer.commands.")))
+@pytest.mark.parametrize("place", sorted(p for p in CALLABLES if p.startswith(COMMANDS)))
 def test_a_command_describes_every_parameter_it_has(place):
     thing = CALLABLES[place]
     assert list(described(place, thing)) == list(parameters(thing))

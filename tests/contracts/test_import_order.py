@@ -214,8 +214,21 @@ def test_no_package_exports_a_name_equal_to_one_of_its_submodules():
 FORBIDDEN = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal"}
 
 
+RUNTIME = ROOT.parents[1] / "runtime" / "src"
+
+
+def loading() -> dict[str, ast.Module]:
+    """Every file that may read what others wrote: the package, and the runtime's own files."""
+    own = {f"runtime {path.relative_to(RUNTIME)}": path for path in sorted(RUNTIME.rglob("*.py"))}
+    return TREES | {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in own.items()}
+
+
+def test_what_is_searched_for_unpickling_holds_shipping_export_and_runtime():
+    assert {"ship.estimators", "export.opening", "bundle.parts", "runtime codelayer_runtime/rows.py"} <= set(loading())
+
+
 def test_nothing_in_the_package_unpickles_or_evaluates():
-    for name, tree in TREES.items():
+    for name, tree in loading().items():
         for _, home, what in imported(name, tree, False):
             assert top(home) not in FORBIDDEN and (home, what) != ("joblib", "load"), name
         for node in ast.walk(tree):

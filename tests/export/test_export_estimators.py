@@ -7,7 +7,9 @@ import warnings
 import lightgbm
 import numpy as np
 import pytest
+from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     GradientBoostingClassifier,
@@ -103,3 +105,19 @@ def test_what_cannot_be_exported_is_named_and_nothing_is_written(model, x, named
     with pytest.raises(DataError, match="do not fit"):
         sklearn_to_onnx(model, tmp_path / "m.onnx", 64, x[:, :5])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_transformer_gives_a_code(tmp_path):
+    scaler = make_pipeline(StandardScaler(), PCA(3)).fit(X)
+    done = sklearn_to_onnx(scaler, tmp_path / "m.onnx", 64, X)
+    (one,) = session(tmp_path / "m.onnx").get_outputs()
+    assert done.difference < 1e-4 and (one.name, len(one.shape)) == ("code", 2)
+
+
+@pytest.mark.parametrize(
+    ("model", "y", "told"),
+    [(Ridge(), X[:, :2], "answers 2 numbers per row"), (KMeans(2, n_init=1, random_state=0), None, "has 2 outputs")],
+)
+def test_what_gives_several_answers_is_refused(model, y, told, tmp_path):
+    with pytest.raises(ExportError, match=told):
+        sklearn_to_onnx(model.fit(X, y), tmp_path / "m.onnx", 64, X)

@@ -90,12 +90,12 @@ def test_a_convolution_multiplies_at_every_place():
 def test_trees_keep_numbers_and_multiply_nothing():
     from sklearn.ensemble import RandomForestClassifier
 
-    from codelayer.ship.estimators import estimator_onnx
+    from codelayer.export import sklearn_exported
 
     x = np.random.default_rng(0).normal(size=(60, 4))
     forest = RandomForestClassifier(3, random_state=0).fit(x, x[:, 0] > 0)
     nodes = sum(tree.tree_.node_count for tree in forest.estimators_)
-    work = work_of(estimator_onnx(forest))
+    work = work_of(sklearn_exported(forest, 4, x)[0])
     assert work.multiply_adds == 0 and work.parameters > nodes
 
 

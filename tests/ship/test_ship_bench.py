@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from ship_cases import mlp_graph
 from sklearn.linear_model import LogisticRegression
 
-from codelayer import Pca
+from codelayer import Isomap, Pca
 from codelayer.errors import DataError
-from codelayer.ship.bench import bench
+from codelayer.export import to_onnx
+from codelayer.ship.bench import OPEN_GRAPH, bench
 from codelayer.ship.benchprint import bench_json, bench_text, write_page
 
 RNG = np.random.default_rng(0)
@@ -26,8 +29,8 @@ def done():
 
 
 def test_a_scikit_learn_model_stands_in_python_and_compiled(done):
-    assert [one.model.name for one in done.costs] == ["logistic", "logistic, compiled", "Pca", "graph"]
-    assert [one.model.form for one in done.costs] == ["in Python", "compiled", "in Python", "compiled"]
+    assert [one.model.name for one in done.costs] == ["logistic", "logistic, compiled", "Pca", "Pca, compiled", "graph"]
+    assert [one.model.form for one in done.costs] == ["in Python", "compiled", "in Python", "compiled", "compiled"]
 
 
 def test_both_latencies_and_the_batch_are_there_for_every_model(done):
@@ -41,8 +44,31 @@ def test_scikit_learns_overhead_is_said_where_it_would_flatter(done):
     assert len(told) == 1 and "hold others against the compiled form" in told[0]
 
 
-def test_what_cannot_be_compiled_is_said(done):
-    assert any(one.startswith("Pca is measured in Python alone") for one in done.sentences)
+def test_what_cannot_be_compiled_is_said():
+    found = bench([Isomap(2, neighbors=5).fit(X)], X, batches=(4,), fresh=False, **QUICK)
+    assert [one.model.form for one in found.costs] == ["in Python"]
+    assert found.sentences[0].startswith("Isomap is measured in Python alone: the codes of Isomap() are looked up")
+
+
+def test_a_graph_is_measured_without_torch(tmp_path):
+    (tmp_path / "plain.onnx").write_bytes(mlp_graph((6, 4)))
+    to_onnx(Pca(2).fit(X), tmp_path / "schema.onnx")
+    code = (
+        "import sys, numpy\n"
+        "from codelayer.ship.bench import bench\n"
+        f"x = numpy.zeros((9, 6))\nfiles = [{str(tmp_path / 'plain.onnx')!r}, {str(tmp_path / 'schema.onnx')!r}]\n"
+        "bench(files, x, batches=(4,), fresh=False, rounds=2, seconds=0.004)\n"
+        "print('torch' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_the_process_that_is_started_for_a_graph_imports_no_torch():
+    imports, _ = OPEN_GRAPH
+    code = f"import sys\n{imports}print(sorted({{'torch', 'sklearn', 'onnx'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_the_tables_name_every_model_and_the_json_holds_every_figure(done):

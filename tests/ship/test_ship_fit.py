@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 
 import codelayer
-from codelayer import cli
+from codelayer import bundle, cli
 from codelayer.data import load_data
 from codelayer.data.load import Data
 from codelayer.errors import DataError, RunError
 from codelayer.ship import Fit, Shipped, weighing
+from codelayer.ship.verify import verified
 from codelayer.study.parts import make_parts
 
 FOREST = "forest_20x8"
@@ -101,6 +102,8 @@ def _files_say_what_was_chosen(done: Shipped) -> None:
 def _answers_are_those_of_the_bundle(done: Shipped, path: Path) -> None:
     rows = load_data(str(path), label="y").x
     model = codelayer.load(done.folder / "bundle")
+    assert bundle.read(done.folder / "bundle").part(bundle.ONNX) == done.graph.read_bytes()
+    assert verified(done.folder / "bundle").onnx < 1e-4
     np.testing.assert_allclose(done.answers(rows), model.predict_proba(rows), atol=1e-4)
 
 

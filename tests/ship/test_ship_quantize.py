@@ -11,8 +11,10 @@ import onnxruntime
 import pytest
 from ship_cases import conv_graph, mlp_graph, packed
 
+from codelayer import Pca, Table
 from codelayer.errors import DataError
 from codelayer.measure.turns import Pace
+from codelayer.ship.models import open_model
 from codelayer.ship.quantize import NOTE, Variant, _choice, _Judge, cpu_flags, noted, quantise
 from codelayer.ship.quantprint import quantised_text
 
@@ -130,6 +132,26 @@ def test_what_is_written_carries_how_it_was_made(done):
 def test_rows_of_another_schema_are_refused():
     with pytest.raises(DataError, match=r"\(31,\) do not fit the input 'x'"):
         quantise(mlp_graph((32, 16)), X[:, :31])
+
+
+def test_a_form_of_a_bundle_still_says_what_rows_it_reads(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = Table({"size": rng.normal(size=90), "kind": np.array(["a", "b"], object)[rng.integers(0, 2, 90)]})
+    coder = Pca(2).fit(rows)
+    coder.save(tmp_path / "b")
+    found = quantise(tmp_path / "b", rows, **QUICK)
+    (tmp_path / "small.onnx").write_bytes(noted(found.variants[0], found.cpu))
+    opened = open_model(tmp_path / "small.onnx")
+    assert opened.schema.columns == coder.schema_.columns
+    assert np.allclose(opened.whole(rows), coder.transform(rows), atol=0.1)
+    nodes = onnx.load_model_from_string(found.variants[2].data).graph.node
+    rounded = {name for one in nodes if one.op_type == "DequantizeLinear" for name in one.output}
+    around = [one for one in nodes if one.name.startswith("codelayer/") and "/core/" not in one.name]
+    assert rounded and around and not any(name in rounded for one in around for name in one.input)
+    with pytest.raises(DataError, match="the rows have no column 'kind'"):
+        quantise(tmp_path / "b", Table({"size": rng.normal(size=90)}), **QUICK)
+    with pytest.raises(DataError, match="a table, not an array"):
+        quantise(tmp_path / "small.onnx", X, **QUICK)
 
 
 def test_too_few_rows_and_too_few_labels_are_refused():

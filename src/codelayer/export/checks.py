@@ -22,6 +22,7 @@ from ..data.schema import Column, Columns
 from ..data.schema.cells import objects
 from ..errors import DataError, ExportError
 from ..learn.coder import Coder
+from ..learn.headed_forest import HeadedForest
 from ..learn.heads import Headed
 from .core import coder_of, task_of, turns_at_steps
 from .inputs import feeds, used_columns
@@ -31,6 +32,7 @@ UNSEEN_TEXT, UNSEEN_NUMBER = "a text that was never seen", 123456789.5
 DAY = np.timedelta64(1, "D")
 TOLERANCE = 1e-4
 """Of the code's scale: what an export may differ by."""
+TURNED_TREES = 2.5
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,16 @@ class Exported:
         return replace(self, path=path)
 
 
+def allowed(model: Any) -> float:
+    """What the export of a model may differ by where nothing else is said.
+
+    Of a forest it is a tree or two in all: a number that is rounded to single precision may turn in them.
+    """
+    last = model.steps[-1][1] if hasattr(model, "steps") else model
+    trees = len(model.forest.roots) if isinstance(model, HeadedForest) else len(getattr(last, "estimators_", ()))
+    return TURNED_TREES / trees if trees else TOLERANCE
+
+
 def compared(model: Any, data: bytes, rows: Any, tolerance: float) -> Exported:
     """Run an export beside its original on rows, or on the golden rows where they are None.
 
@@ -67,6 +79,9 @@ def compared(model: Any, data: bytes, rows: Any, tolerance: float) -> Exported:
     coder = coder_of(model)
     x = checking_rows(coder, rows)
     given, made = _original(model, x), _exported(model, data, x)
+    lacking = [name for name in given if name not in made]
+    if lacking:
+        raise ExportError(f"the export does not give {lacking[0]!r}, which the model does", "it is of another model")
     count = len(given["code"])
     turned = np.zeros(count, bool)
     if turns_at_steps(model):
@@ -145,9 +160,16 @@ def _exported(model: Any, data: bytes, rows: Any) -> dict[str, np.ndarray]:
 
 
 def run(opened: Any, blocks: Iterator[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """All outputs of a session by their names, over blocks of feeds."""
+    """All outputs of a session by their names, over blocks of feeds.
+
+    errors  ExportError when its inputs are others
+    """
     names = [one.name for one in opened.get_outputs()]
-    parts = [opened.run(names, block) for block in blocks]
+    try:
+        parts = [opened.run(names, block) for block in blocks]
+    except Exception as error:  # whatever ONNX Runtime says of inputs that do not fit
+        reason = " ".join(str(error).split())[:200]
+        raise ExportError(f"the export reads other rows than the model: {reason}", "it is of another model") from None
     return {name: np.concatenate(some) for name, some in zip(names, zip(*parts, strict=True), strict=True)}
 
 

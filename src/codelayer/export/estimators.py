@@ -1,7 +1,7 @@
 """scikit-learn models as ONNX: forests, boosted trees, linear models, and pipelines that scale before them.
 
-Reads  a fitted classifier or regressor of rows (n, features).
-Gives  a file with one float32 input "x" (rows, features) and the outputs probabilities and label, or number.
+Reads  a fitted classifier, regressor or transformer of rows (n, features).
+Gives  a file with one float32 input "x" (rows, features) and the outputs probabilities and label, or number, or code.
 Skips  tables with texts: encode them first (RawFeatures), or export a bundle.
 
 skl2onnx translates; histogram boosting and LightGBM, which it does not read here, are written by trees.py.
@@ -34,7 +34,7 @@ def sklearn_to_onnx(
 ) -> Exported:
     """Write a fitted scikit-learn (or LightGBM) model as an ONNX file.
 
-    estimator  a classifier or regressor, or a pipeline that ends in one
+    estimator  a classifier, regressor or transformer, or a pipeline that ends in one
     path       of the file; an old one stays until the new one is whole
     features   of a row
     rows       (n, features) on which it is compared with the model, both in single precision
@@ -42,15 +42,23 @@ def sklearn_to_onnx(
     errors     ExportError: what cannot be translated, or the two differ, in labels or by more: nothing is written;
                DataError: rows of another shape; CodelayerError: the extra `export` is not installed
     """
+    data, found = sklearn_exported(estimator, features, rows, tolerance)
+    write_atomic(path, data)
+    return found.at(Path(path))
+
+
+def sklearn_exported(estimator: Any, features: int, rows: Any, tolerance: float = TOLERANCE) -> tuple[bytes, Exported]:
+    """What `sklearn_to_onnx` writes, as bytes, and how far it is from the model.
+
+    estimator, features, rows, tolerance  as there, and so are the errors
+    """
     x = np.asarray(rows, np.float32)
     if x.ndim != 2 or x.shape[1] != features or not len(x):
         raise DataError(f"rows of shape {x.shape} do not fit", f"give at least one row of {features} numbers")
     trees = of_model(estimator)
     made = _translated(estimator, features) if trees is None else _of_trees(trees, estimator, features)
     data = packed(made, {"codelayer": __version__, "kind": _name(estimator)})
-    found = _compared(estimator, data, x, tolerance)
-    write_atomic(path, data)
-    return found.at(Path(path))
+    return data, _compared(estimator, data, x, tolerance)
 
 
 def _name(estimator: Any) -> str:
@@ -92,14 +100,14 @@ def _translated(estimator: Any, features: int) -> Any:
             f"{_name(estimator)} cannot be exported: {first}",
             "forests, boosted trees, linear models and scalers before them can be",
         ) from None
-    return _renamed(made, classifies)
+    return _renamed(made, classifies, hasattr(estimator, "predict"))
 
 
 def _last(estimator: Any) -> Any:
     return estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
 
 
-def _renamed(made: Any, classifies: bool) -> Any:
+def _renamed(made: Any, classifies: bool, predicts: bool) -> Any:
     """Outputs in our order and by our names, rows as the one free dimension, every set of operators named once."""
     graph, helper = made.graph, library("onnx.helper")
     for one in [*graph.input, *graph.output]:
@@ -111,13 +119,16 @@ def _renamed(made: Any, classifies: bool) -> Any:
         label, chances = outputs["label"], outputs["probabilities"]
         del graph.output[:]
         graph.output.extend([chances, label])
+    elif len(graph.output) != 1:
+        raise ExportError(f"it has {len(graph.output)} outputs", "give a classifier, a regressor or a transformer")
     else:
-        (number,) = graph.output
-        shape = library("onnx.numpy_helper").from_array(np.array([-1], np.int64), "codelayer/flat")
-        graph.initializer.append(shape)
-        graph.node.append(helper.make_node("Reshape", [number.name, shape.name], ["number"], name="codelayer/number"))
+        (one,) = graph.output
+        name, shape, width = ("number", [-1], []) if predicts else ("code", [0, -1], [None])
+        constant = library("onnx.numpy_helper").from_array(np.array(shape, np.int64), "codelayer/shape")
+        graph.initializer.append(constant)
+        graph.node.append(helper.make_node("Reshape", [one.name, constant.name], [name], name=f"codelayer/{name}"))
         del graph.output[:]
-        graph.output.append(helper.make_tensor_value_info("number", FLOAT, [ROWS]))
+        graph.output.append(helper.make_tensor_value_info(name, FLOAT, [ROWS, *width]))
     versions = {one.domain: one.version for one in made.opset_import}
     del made.opset_import[:]
     made.opset_import.extend([helper.make_opsetid(domain, version) for domain, version in sorted(versions.items())])
@@ -131,9 +142,12 @@ def _compared(estimator: Any, data: bytes, x: np.ndarray, tolerance: float) -> E
     made = run(session(data), ({BLOCK: block} for block in blocks))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of names that a frame had in training
-        if "number" in made:
-            given = {"number": np.asarray(estimator.predict(x), np.float64).reshape(len(x))}
-            largest, odd = difference(given["number"], made["number"]), 0
+        if "number" in made or "code" in made:
+            (name,) = made
+            answer = np.asarray(estimator.predict(x) if name == "number" else estimator.transform(x), np.float64)
+            if name == "number" and answer.size != len(x):
+                raise ExportError(f"it answers {answer.size // len(x)} numbers per row", "give a model of one number")
+            largest, odd = difference(answer.reshape(made[name].shape), made[name]), 0
         else:
             given, largest = {"label": estimator.predict(x)}, 0.0
             if hasattr(estimator, "predict_proba"):

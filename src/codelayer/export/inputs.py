@@ -87,13 +87,16 @@ def feeds(schema: Schema, rows: Any, task: str | None = None) -> dict[str, np.nd
 
     rows    an array or CSR, or named Columns, as the coder reads them
     task    of the head, as in `inputs_of`
-    errors  DataError: another shape, a column of another type, numbers in the place of grey levels
+    errors  DataError: another shape, none of the columns, a column of another type, numbers in the place of grey levels
     """
     if schema.kind != "table":
         return {BLOCK: _block(schema, rows)}
     if not isinstance(rows, Columns):
         raise DataError("this reads a table, not an array", "give a frame or Table with its columns")
     inputs, columns = inputs_of(schema, task), used_columns(schema)
+    if not any(column.name in rows.names for column in columns):
+        wanted = ", ".join(repr(column.name) for column in columns[:4])
+        raise DataError("none of the columns that it reads is there", f"it reads {wanted}")
     made = [_cells(column, rows) for column in columns]
     if inputs[0].kind == "numbers" and len(inputs[0].columns) == len(columns):
         return {inputs[0].name: np.stack(made, axis=1)}
@@ -101,6 +104,8 @@ def feeds(schema: Schema, rows: Any, task: str | None = None) -> dict[str, np.nd
 
 
 def _block(schema: Schema, rows: Any) -> np.ndarray:
+    if isinstance(rows, Columns):
+        raise DataError("this reads an array, not a table", "give an array of the shape it was fitted on")
     dense = rows.toarray() if hasattr(rows, "tocsr") else np.asarray(rows)
     (one,) = inputs_of(schema)
     if dense.shape[1:] not in (schema.shape, one.shape):

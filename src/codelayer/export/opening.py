@@ -33,8 +33,8 @@ _INSIDE = {
 _OPSETS, _DOMAIN, _EXTERNAL, _LOCATION = 8, 1, 13, 14
 
 
-def library(name: str) -> Any:
-    """A library of the extra `export`, imported when it is needed.
+def library(name: str, extra: str = "export") -> Any:
+    """A library of an extra, imported when it is needed.
 
     errors  CodelayerError with the line that installs it
     """
@@ -44,7 +44,7 @@ def library(name: str) -> Any:
         if error.name != name.partition(".")[0]:
             raise
         raise CodelayerError(
-            f"this needs {error.name}, which is not installed", 'pip install "codelayer[export]"'
+            f"this needs {error.name}, which is not installed", f'pip install "codelayer[{extra}]"'
         ) from None
 
 

@@ -30,7 +30,7 @@ from .models import COMPILED, IN_PYTHON, Servable, compiled, open_model
 INPUTS = 16  # different rows or batches that calls go through
 FLATTERS = 3.0  # times as long in Python as compiled, from which a sentence says so
 OPEN_GRAPH = (
-    "from codelayer.ship.onnxfiles import random_rows, session\n",
+    "from codelayer.export.opening import session\nfrom codelayer.ship.onnxfiles import random_rows\n",
     "s = session(sys.argv[1], int(sys.argv[2]))\n",
 )
 OPEN_OTHER = (

@@ -1,7 +1,8 @@
 """The end of `ship fit`: every file of its folder.
 
 Reads  `Found`.
-Gives  model.onnx, bundle/ (where the model has one), report.html and, last of all, ship.json; `Shipped`.
+Gives  model.onnx, bundle/ (where the model has one; it holds model.onnx too), report.html and, last of all, ship.json;
+       `Shipped`.
 Skips  nothing halfway: a file is there only when it is whole.
 """
 
@@ -11,7 +12,7 @@ import json
 import shutil
 from typing import Any
 
-from ..bundle import plain, write_atomic
+from ..bundle import ONNX, attach, plain, write_atomic
 from ..study.verdict import machine
 from .choosepage import write_choice
 from .found import Found, needs
@@ -27,6 +28,7 @@ def conclude(found: Found) -> Shipped:
     shutil.rmtree(folder / BUNDLE, ignore_errors=True)
     if place.is_dir():  # int8 and float16 forms, and LightGBM, are graphs alone
         shutil.copytree(place, folder / BUNDLE)
+        attach(folder / BUNDLE, ONNX, weighing.models[winner].original)
     facts = facts_of(found)
     write_choice(found, facts)
     write_atomic(folder / RECORD, json.dumps(plain(facts), indent=2, ensure_ascii=False).encode())

@@ -1,7 +1,7 @@
-"""scikit-learn models: read without running what is in the file, held to some threads, compiled.
+"""scikit-learn models: read without running what is in the file, held to some threads.
 
 Reads  .skops files, or fitted estimators as objects.
-Gives  the estimator; its ONNX graph.
+Gives  the estimator; the rows that it takes.
 Skips  .pkl, .pickle and .joblib files: opening one runs whatever it holds, so that they are refused.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import BundleError, DataError
-from .onnxfiles import needed
+from ..export.opening import library
 
 TREE = "sklearn.tree._tree.Tree"
 UNSAFE = (".pkl", ".pickle", ".joblib", ".pck")
@@ -48,7 +48,7 @@ def read_skops(path: Path, trust: Sequence[str] = ()) -> Any:
     other = sorted(set(trust) - {TREE})
     if other:
         raise DataError(f"{other[0]!r} cannot be trusted here", f"the one type that --trust takes is {TREE}")
-    io_of_skops = needed("skops.io", "ship")
+    io_of_skops = library("skops.io", "ship")
     try:
         data = path.read_bytes()
         unknown = sorted(set(io_of_skops.get_untrusted_types(data=data)))
@@ -119,24 +119,20 @@ def rows_for(estimator: Any, rows: Any) -> Any:
         raise DataError(f"the rows have {told}, which the model was fitted on", "give its own rows")
     columns = {name: np.asarray(rows.column(name)) for name in asked}
     if hasattr(estimator, "feature_names_in_"):
-        return needed("pandas", "frames").DataFrame(columns)
+        return library("pandas", "frames").DataFrame(columns)
     return np.stack([one.astype(np.float64) for one in columns.values()], axis=1)
 
 
-def estimator_onnx(estimator: Any) -> bytes:
-    """The ONNX graph of an estimator that reads numbers, without a label map: probabilities are one array.
+def block_for(estimator: Any, rows: Any) -> np.ndarray:
+    """Rows as one float32 block in the order of the columns it was fitted on, as its graph takes them.
 
-    errors  DataError: skl2onnx knows no form of one of its parts
+    errors  DataError as `rows_for`; a column that holds text
     """
-    convert = needed("skl2onnx")
-    types = needed("skl2onnx.common.data_types")
-    inputs = [("x", types.FloatTensorType([None, features_of(estimator)]))]
-    options = {"zipmap": False} if hasattr(estimator, "predict_proba") else None
+    ready = rows_for(estimator, rows)
     try:
-        made = convert.convert_sklearn(estimator, initial_types=inputs, options=options)
-    except Exception as error:
-        raise DataError(f"skl2onnx cannot compile it: {_first_line(error)}", "it is measured in Python alone") from None
-    return bytes(made.SerializeToString())
+        return np.ascontiguousarray(ready.toarray() if hasattr(ready, "toarray") else ready, np.float32)
+    except (TypeError, ValueError):
+        raise DataError("a column holds text, and the graph reads one block of numbers", "encode it first") from None
 
 
 def written_bytes(estimator: Any) -> int:

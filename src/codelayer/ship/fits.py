@@ -9,7 +9,6 @@ Skips  every row but the train rows: scores are taken in the main process.
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -24,8 +23,10 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from ..bundle import plain, write_atomic
 from ..data.rows import rows_of, take
 from ..errors import CodelayerError
-from ..export import onnx_bytes, sklearn_to_onnx
+from ..export import onnx_bytes, sklearn_exported
+from ..export.checks import allowed
 from ..export.graphs import label_table
+from ..export.opening import library
 from ..learn.baselines import RawFeatures
 from ..learn.diverged import Diverged
 from ..learn.forest import Forest
@@ -33,7 +34,6 @@ from ..learn.headed_forest import ForestHead, HeadedForest
 from ..learn.heads import Head, Headed
 from ..measure.probes import linear_probe
 from .candidates import Candidate
-from .onnxfiles import needed
 from .whole import behind
 
 CHECKED = 512  # train rows on which a graph is held against its original
@@ -176,12 +176,12 @@ def _forest(job: Job, train_x: Any, target: Target, groups: Any) -> tuple[Made, 
     classes = np.array(target.classes, dtype=object) if target.task == "class" else None
     grown = replace(Forest.of(estimator), classes=classes).centred(x)
     model = HeadedForest(coder, ForestHead.of(grown))
-    # in single precision a row may turn in a tree or two; what is scored is the graph itself
-    return Made(lambda rows: onnx_bytes(model, rows, 2.5 / one.trees), model.save, _python_ms(estimator, x)), 0.0
+    # what is scored is the graph itself
+    return Made(lambda rows: onnx_bytes(model, rows, allowed(model)), model.save, _python_ms(estimator, x)), 0.0
 
 
 def _boosted(job: Job, train_x: Any, target: Target, groups: Any) -> tuple[Made, float]:
-    lightgbm = needed("lightgbm", "ship")
+    lightgbm = library("lightgbm", "ship")
     coder = RawFeatures().fit(train_x)
     x = coder.transform(take(train_x, target.known))
     one = job.candidate
@@ -201,14 +201,11 @@ def _boosted(job: Job, train_x: Any, target: Target, groups: Any) -> tuple[Made,
     estimator.fit(x, y)
 
     def graph(rows: Any) -> bytes:
-        checked = coder.transform(rows)
-        with tempfile.TemporaryDirectory() as folder:
-            trees = Path(folder) / "trees.onnx"
-            sklearn_to_onnx(estimator, trees, x.shape[1], checked)
-            facts = {"kind": type(estimator).__name__, "task": target.task}
-            if target.task == "class":
-                facts["classes"] = json.dumps(plain(list(estimator.classes_)))
-            return behind(onnx_bytes(coder, rows), trees.read_bytes(), facts)
+        trees, _ = sklearn_exported(estimator, x.shape[1], coder.transform(rows))
+        facts = {"kind": type(estimator).__name__, "task": target.task}
+        if target.task == "class":
+            facts["classes"] = json.dumps(plain(list(estimator.classes_)))
+        return behind(onnx_bytes(coder, rows), trees, facts)
 
     return Made(graph, None, _python_ms(estimator, x)), 0.0
 

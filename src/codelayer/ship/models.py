@@ -13,18 +13,24 @@ Skips  timing. Nothing is imported before a model of its kind is opened: an .onn
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..data.schema import Columns, Schema
 from ..errors import BundleError, CodelayerError, DataError
-from .onnxfiles import feeds, main_output, needed, random_rows, session, some_feeds
+from ..export import inputs
+from ..export.opening import library, session
+from .onnxfiles import feeds, main_output, random_rows, some_feeds
+
+if TYPE_CHECKING:
+    from ..export import Exported
 
 IN_PYTHON, COMPILED = "in Python", "compiled"
-AGREES = 1e-3  # of the answers' scale: float32 arithmetic in another order
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class Servable:
     name        as tables show it
     kind        "bundle", "onnx" or "scikit-learn": what it was opened from
     form        "in Python" (torch, numpy, scikit-learn) or "compiled" (ONNX Runtime)
-    prepare     raw rows -> what `engine` takes: the encoded float32 array (n, *shape), or an ONNX graph's feeds
+    prepare     raw rows -> what `engine` takes: a coder's encoded float32 array (n, *shape), or an ONNX graph's feeds
     engine      -> codes, probabilities or numbers: compute alone
     whole       raw rows -> the same, end to end: checks, encoding, compute
     samples     a count -> that many raw rows of its own kind, where no data are given
@@ -44,7 +50,7 @@ class Servable:
     training_seconds  of its fit (None: not known)
     path        the file it was opened from, None for an object
     trust       types that were trusted when it was opened
-    columns     names of the columns it reads, where it reads a table
+    schema      of the rows it reads; None where it does not say
     original    the object behind it: estimator, coder, or the graph's bytes
     codes       of a graph: like `engine`, but its first output, which is the code where there is a head as well
     notes       what a reader should know
@@ -64,7 +70,7 @@ class Servable:
     training_seconds: float | None = None
     path: Path | None = None
     trust: tuple[str, ...] = ()
-    columns: tuple[str, ...] = ()
+    schema: Schema | None = None
     original: Any = field(default=None, repr=False)
     codes: Callable[[Any], np.ndarray] | None = None
     notes: tuple[str, ...] = ()
@@ -98,23 +104,24 @@ def compiled(model: Servable, rows: Any = None) -> Servable:
     """The same model as a graph in ONNX Runtime, on the same threads, held against the original on rows.
 
     rows    raw rows; by default its own samples
-    errors  DataError: it is compiled already, has a part without an ONNX form (named), or answers differently
+    errors  DataError: it is compiled already, rows of another kind; ExportError: it has a part without an ONNX form
+            (named), or answers differently
     """
     if model.form == COMPILED:
         raise DataError(f"{model.name} is compiled already", "use it as it is")
     rows = model.samples(64) if rows is None else rows
-    data = _graph_of(model, rows)
+    data, done = _exported(model, rows)
     made = _graph(data, f"{model.name}, compiled", model.threads)
-    if model.kind == "bundle":  # its graph reads encoded rows, what comes before is the schema's
-        ready = _then(model.prepare, made.prepare)
-        made = replace(made, prepare=ready, whole=_then(ready, made.engine))
-    fitted = replace(made, samples=model.samples)
+    if model.kind == "scikit-learn":
+        from .estimators import block_for
+
+        made = _taking(made, lambda given: {inputs.BLOCK: block_for(model.original, given)})
     return replace(
-        fitted,
+        made,
         kind=model.kind,
+        samples=model.samples,
         training_seconds=model.training_seconds,
-        columns=model.columns,
-        notes=(_agreement(model, fitted, rows),),
+        notes=(f"largest difference {done.difference:.1e} of the scale on {done.rows:,} rows",),
     )
 
 
@@ -154,34 +161,58 @@ def _read(path: Path) -> bytes:
 
 
 def _graph(data: bytes, name: str, threads: int) -> Servable:
+    """A graph; where its metadata hold a schema, rows are read as the schema reads them."""
     opened = session(data, threads)
     answer = [main_output(opened)]
     parameters, adds = _work(data)
 
-    def prepare(rows: Any) -> dict[str, np.ndarray]:
-        return rows if isinstance(rows, Mapping) else feeds(opened, rows)
-
     def engine(given: Any) -> np.ndarray:
         return opened.run(answer, given)[0]
 
-    whole = _then(prepare, engine)
-    columns = tuple(one.name for one in opened.get_inputs()) if len(opened.get_inputs()) > 1 else ()
-    return Servable(
+    made = Servable(
         name,
         "onnx",
         COMPILED,
-        prepare,
+        lambda rows: feeds(opened, rows),
         engine,
-        whole,
+        engine,
         lambda count: random_rows(opened, count),
         len(data),
         threads,
         parameters,
         adds,
-        columns=columns,
         original=data,
         codes=lambda given: opened.run([opened.get_outputs()[0].name], given)[0],
     )
+    told = opened.get_modelmeta().custom_metadata_map
+    if "schema" not in told:
+        return _taking(made, made.prepare)
+    try:
+        schema = Schema.from_json(json.loads(told["schema"]))
+    except ValueError as error:
+        raise BundleError(f"{name} holds a schema that is no JSON: {error}", "export it again") from None
+    made = replace(made, schema=schema, samples=lambda count: _again(schema, None, count))
+    return _taking(made, lambda rows: inputs.feeds(schema, rows, told.get("task")))
+
+
+def _taking(made: Servable, prepare: Callable[[Any], dict[str, np.ndarray]]) -> Servable:
+    """A graph whose feeds are made of raw rows by `prepare`; feeds are taken as they are."""
+
+    def prepared(rows: Any) -> dict[str, np.ndarray]:
+        if isinstance(rows, dict):
+            return rows
+        return prepare(_read_frame(rows))
+
+    return replace(made, prepare=prepared, whole=lambda rows: made.engine(prepared(rows)))
+
+
+def _read_frame(rows: Any) -> Any:
+    """A frame as a Table; what is none as it is, without what reads frames."""
+    if isinstance(rows, np.ndarray | Columns) or hasattr(rows, "tocsr"):
+        return rows
+    from ..data.tables import Table, is_frame
+
+    return Table.from_frame(rows) if is_frame(rows) else rows
 
 
 def _coder(model: Any, name: str, threads: int, size: int | None = None) -> Servable:
@@ -206,17 +237,17 @@ def _coder(model: Any, name: str, threads: int, size: int | None = None) -> Serv
         engine,
         whole,
         lambda count: _again(schema, getattr(coder, "golden_rows_", None), count),
-        _coder_bytes(model) if size is None else size,
+        _coder_bytes(coder, head) if size is None else size,
         threads,
         *_coder_work(coder, head),
         training_seconds=record.get("seconds") if isinstance(record, Mapping) else None,
-        columns=tuple(one.name for one in schema.columns) if schema.kind == "table" else (),
+        schema=schema,
         original=model,
     )
 
 
 def _estimator(estimator: Any, name: str, threads: int, size: int | None = None) -> Servable:
-    from .estimators import answer_of, features_of, on_threads, rows_for, written_bytes
+    from .estimators import answer_of, block_for, features_of, on_threads, rows_for, written_bytes
 
     held, method, width = on_threads(estimator, threads), answer_of(estimator), features_of(estimator)
     named = hasattr(estimator, "feature_names_in_")
@@ -225,8 +256,7 @@ def _estimator(estimator: Any, name: str, threads: int, size: int | None = None)
         return np.asarray(getattr(held, method)(rows_for(held, rows)))
 
     def prepare(rows: Any) -> Any:
-        ready = rows_for(held, rows)
-        return ready if named else np.ascontiguousarray(ready, np.float32)
+        return rows_for(held, rows) if named else block_for(held, rows)
 
     return Servable(
         name,
@@ -238,7 +268,6 @@ def _estimator(estimator: Any, name: str, threads: int, size: int | None = None)
         lambda count: np.random.default_rng(0).random((count, width)),
         written_bytes(estimator) if size is None else size,
         threads,
-        columns=tuple(str(one) for one in estimator.feature_names_in_) if named else (),
         original=estimator,
     )
 
@@ -246,131 +275,65 @@ def _estimator(estimator: Any, name: str, threads: int, size: int | None = None)
 # --- compiling ------------------------------------------------------------------------------------------------------
 
 
-def _graph_of(model: Servable, rows: Any) -> bytes:
-    """The ONNX graph of a model in Python."""
+def _exported(model: Servable, rows: Any) -> tuple[bytes, Exported]:
+    """The graph of a model in Python, by `export`; a bundle that holds its ONNX form gives that one."""
+    from ..export import exported, sklearn_exported
+    from ..export.checks import allowed, compared
+    from .estimators import block_for
+
+    tolerance = allowed(model.original)
     if model.kind == "scikit-learn":
-        from .estimators import estimator_onnx
+        block = block_for(model.original, rows)
+        return sklearn_exported(model.original, block.shape[1], block, tolerance)
+    held = None
+    if model.path is not None:
+        from .. import bundle
 
-        return estimator_onnx(model.original)
-    return coder_onnx(model.original, rows)
-
-
-def coder_onnx(model: Any, rows: Any) -> bytes:
-    """The ONNX graph of a learned code, with its head where it has one, by torch's exporter.
-
-    rows    raw rows: two of them are traced
-    errors  DataError: the code is none of torch's, or holds what the exporter does not know
-    """
-    import contextlib
-    import io
-    import logging
-
-    import torch
-
-    coder, head = getattr(model, "code", model), getattr(model, "head", None)
-    if not hasattr(coder, "model_"):
-        raise DataError(f"a {type(coder).__name__} has no ONNX form here", "it is measured in Python alone")
-    few = torch.from_numpy(np.repeat(coder.schema_.encode(_as_rows(coder, rows))[:1], 2, axis=0))
-    needed("onnxscript")
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            made: Any = torch.onnx.export(
-                _with_head(coder.model_, head).eval(),
-                (few,),
-                dynamo=True,
-                input_names=["x"],
-                output_names=["code"] if head is None else ["code", "probabilities"],
-                dynamic_shapes=({0: torch.export.Dim("n")},),
-                verbose=False,
-            )
-    except Exception as error:
-        said = (str(error).splitlines() or [""])[0][:200]
-        raise DataError(f"torch cannot export it: {said}", "it is measured in Python alone") from None
-    return bytes(made.model_proto.SerializeToString())
-
-
-def _with_head(model: Any, head: Any) -> Any:
-    """A torch module from encoded rows to the code, and with a head to (code, probabilities or numbers)."""
-    import torch
-
-    class Coded(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-            if head is not None:
-                self.weight = torch.nn.Parameter(torch.from_numpy(np.array(head.weight)))
-                self.bias = torch.nn.Parameter(torch.from_numpy(np.array(head.intercept)))
-
-        def forward(self, x: torch.Tensor) -> Any:
-            code = self.model.codes(x)
-            if head is None:
-                return code
-            scores = code @ self.weight + self.bias
-            return code, scores if head.task == "number" else torch.softmax(scores, 1)
-
-    return Coded()
-
-
-def _agreement(model: Servable, graph: Servable, rows: Any) -> str:
-    """How far the compiled answers are from the original ones, in words; refused when they differ."""
-    one, other = np.asarray(model.whole(rows), float), np.asarray(graph.whole(rows), float)
-    if one.ndim == 2 and one.shape[1] == 1:
-        one = one[:, 0]
-    other = other.reshape(one.shape) if other.size == one.size else other
-    if one.shape != other.shape:
-        raise DataError(
-            f"{model.name} answers {one.shape[1:]} per row, its graph {other.shape[1:]}", "it was not compiled"
-        )
-    scale = max(float(np.abs(one).max(initial=0.0)), 1e-12)
-    share = float(np.abs(one - other).max(initial=0.0)) / scale
-    rows_told = f"{len(one):,} rows"
-    if model.kind == "scikit-learn" and one.ndim == 2:
-        # a threshold that float32 rounds sends single rows to another leaf: the labels are what must agree
-        same = float((one.argmax(1) == other.argmax(1)).mean())
-        if same < 0.99:
-            raise DataError(f"{model.name}: its graph agrees on {same:.1%} of {rows_told} only", "it was not compiled")
-        return f"the same label on {same:.1%} of {rows_told}, largest difference {share:.1e} of the scale"
-    if share > AGREES:
-        raise DataError(f"{model.name}: its graph differs by {share:.1e} of the scale", "it was not compiled")
-    return f"largest difference {share:.1e} of the scale on {rows_told}"
+        held = bundle.read(model.path).part(bundle.ONNX)
+    if held is None:
+        return exported(model.original, rows, tolerance)
+    return held, compared(model.original, held, rows, tolerance)
 
 
 # --- parts ----------------------------------------------------------------------------------------------------------
 
 
-def _then(first: Callable[[Any], Any], second: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda given: second(first(given))
-
-
 def _answers(head: Any, codes: np.ndarray) -> np.ndarray:
-    return head.scores(codes)[:, 0] if head.task == "number" else head.predict_proba(codes)
+    return head.predict(codes) if head.task == "number" else head.predict_proba(codes)
 
 
 def _as_rows(coder: Any, rows: Any) -> Any:
     return coder._rows(rows, reset=False)
 
 
-def _again(schema: Any, golden: np.ndarray | None, count: int) -> Any:
-    """As many raw rows as asked for: those the bundle keeps, over and over."""
+def _again(schema: Schema, golden: np.ndarray | None, count: int) -> Any:
+    """As many raw rows as asked for: those the bundle keeps, over and over; else random ones of the schema's kind."""
     if golden is None or not len(golden):
-        return schema.inverse(np.zeros((count, *schema.shape), np.float32))
+        golden = np.random.default_rng(0).standard_normal((count, *schema.shape))
     return schema.inverse(np.resize(golden, (count, *golden.shape[1:])).astype(np.float32))
 
 
-def _coder_bytes(model: Any) -> int:
+def _head_arrays(head: Any) -> dict[str, np.ndarray]:
+    """What a head keeps, by name; trees multiply nothing, so that theirs are flat."""
+    if head is None:
+        return {}
+    if not hasattr(head, "forest"):
+        return {"head": np.asarray(head.weight), "bias": np.asarray(head.intercept)}
+    kept = vars(head.forest).items()
+    return {f"forest.{name}": one.ravel() for name, one in kept if isinstance(one, np.ndarray) and name != "classes"}
+
+
+def _coder_bytes(coder: Any, head: Any) -> int:
     from ..measure.cost import size_mb
 
-    parts = (model.code if hasattr(model, "head") else model).parts()
-    head = getattr(model, "head", None)
-    return int(1e6 * size_mb([*parts[1].values(), *([] if head is None else [head.weight, head.intercept])]))
+    return int(1e6 * size_mb([*coder.parts()[1].values(), *_head_arrays(head).values()]))
 
 
 def _coder_work(coder: Any, head: Any) -> tuple[int, int | None]:
     """Parameters and multiply-adds of coding one row, head included; the decoder is not needed for it."""
     from ..measure.graphs import array_work
 
-    arrays = {} if head is None else {"head": np.asarray(head.weight), "bias": np.asarray(head.intercept)}
+    arrays = _head_arrays(head)
     if not hasattr(coder, "model_"):
         kept = coder._state()[1]
         work = array_work({**arrays, **{name: one for name, one in kept.items() if "ridge" not in name}})
@@ -386,7 +349,7 @@ def _work(data: bytes) -> tuple[int | None, int | None]:
     from ..measure.graphs import graph_work
 
     try:
-        onnx = needed("onnx")
+        onnx = library("onnx")
         model = onnx.load_model_from_string(data)
         work = graph_work(model, onnx.shape_inference.infer_shapes(model))
     except CodelayerError:

@@ -1,19 +1,17 @@
-"""ONNX graphs: opening a session, feeding rows to it.
+"""ONNX graphs that say nothing about their rows: what their inputs take, made of rows or at random.
 
-Reads  an .onnx file or its bytes; rows as arrays, CSR or tables.
-Gives  a session on a fixed number of threads, and the feeds that its inputs ask for.
-Skips  making graphs: that is `export`. onnx and onnxruntime come with the extra `export`, and load on first use.
+Reads  an open session; rows as arrays, CSR or tables.
+Gives  the feeds that its inputs ask for.
+Skips  opening (`export.session`), and graphs with a schema in their metadata: those are fed by `export.feeds`.
 """
 
 from __future__ import annotations
 
-import importlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import BundleError, DataError
+from ..errors import DataError
 
 KINDS = {
     "tensor(float)": np.float32,
@@ -25,38 +23,6 @@ KINDS = {
     "tensor(bool)": np.bool_,
     "tensor(string)": np.object_,
 }
-
-
-def needed(name: str, extra: str = "export") -> Any:
-    """A package of an extra, by its dotted name.
-
-    errors  DataError with what to install
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        top = name.partition(".")[0]
-        raise DataError(f"{top} is not installed", f'pip install "codelayer[{extra}]"') from None
-
-
-def session(source: str | Path | bytes, threads: int = 1) -> Any:
-    """An ONNX Runtime session on the CPU.
-
-    source  an .onnx file or its bytes; weights that lie outside the file are not looked for
-    errors  BundleError: not there, damaged, or with an operator that ONNX Runtime does not know (named)
-    """
-    runtime = needed("onnxruntime")
-    name = "the graph" if isinstance(source, bytes) else str(source)
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 4
-    try:
-        data = source if isinstance(source, bytes) else Path(source).read_bytes()
-        return runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except OSError as error:
-        raise BundleError(f"{name} cannot be read: {error.strerror or error}", "check the path") from None
-    except Exception as error:  # what a damaged graph makes the runtime say has many classes
-        said = " ".join(str(error).split())[:200]
-        raise BundleError(f"{name} is no graph that ONNX Runtime can run: {said}", "export it again") from None
 
 
 def feeds(opened: Any, rows: Any) -> dict[str, np.ndarray]:

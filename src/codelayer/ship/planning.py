@@ -17,11 +17,11 @@ import numpy as np
 import torch
 
 from ..data.rows import rows_of, take
+from ..export.opening import library
 from ..learn.baselines import RawFeatures
 from ..learn.forecast import Forecast, forecast, resident, shortfall
 from .candidates import Candidate
 from .fits import Target
-from .onnxfiles import needed
 
 EXPORTING = 2.0  # seconds of one graph, on one quiet core
 STARTING = 8.0  # until torch's exporter made its first one, in each process
@@ -87,7 +87,7 @@ def _trees_seconds(one: Candidate, train_x: Any, target: Target) -> float:
 
 def _few(one: Candidate, target: Target) -> Any:
     if one.kind == "boosting":
-        lightgbm = needed("lightgbm", "ship")
+        lightgbm = library("lightgbm", "ship")
         kind = lightgbm.LGBMClassifier if target.task == "class" else lightgbm.LGBMRegressor
         return kind(n_estimators=FEW_TREES, num_leaves=one.limit or 31, n_jobs=1, verbose=-1)
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor

@@ -16,7 +16,6 @@ are tried, and measured.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,20 +24,20 @@ from typing import Any
 import numpy as np
 
 from ..data.rows import rows_of, take
-from ..errors import CodelayerError, DataError
+from ..errors import DataError
+from ..export.inputs import used_columns
+from ..export.opening import library
 from ..measure.draws import task_of
 from ..measure.probes import linear_probe
 from ..measure.turns import ROUNDS, Pace, paces, times_as_long
-from .models import Servable, compiled, feeds_of, open_model
-from .onnxfiles import needed
+from .forms import forms
+from .models import COMPILED, Servable, compiled, feeds_of, open_model
 
 MOST_ERROR, MOST_LOSS = 0.02, 0.5  # share of the code, points of a probe's score
 SLOWER_ROUNDS = 1  # of 9 in which what is called faster may be slower: by chance alone as rarely as 2 times of 100
 ALIKE = 1.05  # times as long, up to which what is not faster is not slower either
 CALIBRATION, CHECKED = 512, 4000  # rows, at most
 NOTE = "codelayer.quantised"
-CONVOLVE = {"Conv", "ConvTranspose"}
-DENSE = ["MatMul", "Gemm"]
 SHOWN_FLAGS = ("avx", "avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "f16c", "fma", "asimddp", "i8mm")
 
 
@@ -128,16 +127,19 @@ def quantise(
              both graphs on the other, as a head in use would be
     errors   DataError: rows of another schema, fewer than 30, a graph without products; BundleError as `open_model`
     """
-    graph, prepare = _graph(model, threads, rows)
     count = rows_of(rows)
     if count < 30:
         raise DataError(f"{count} rows are too few to calibrate and check with", "give at least 30, better 1,000")
+    graph = _graph(model, threads, rows)
     order = np.random.default_rng(0).permutation(count)
     calibrating = min(CALIBRATION, count // 3)
     first, rest = np.sort(order[:calibrating]), np.sort(order[calibrating:][:CHECKED])
-    ready = prepare(take(rows, first)), prepare(take(rows, rest))
+    ready = graph.prepare(take(rows, first)), graph.prepare(take(rows, rest))
     known = None if labels is None else np.asarray(labels)[rest]
-    made = list(_variants(graph.original, ready[0]))
+    made = [
+        Variant(name, len(form), reasons=(why,) if why else (), data=form)
+        for name, form, why in forms(graph.original, ready[0])
+    ]
     told = _Judge(graph, ready[1], known, threads, batch_size, rounds, seconds)
     judged = told.judge(made)
     return Quantised(
@@ -159,7 +161,7 @@ def cpu_flags() -> tuple[str, ...]:
 
 def noted(variant: Variant, cpu: Sequence[str]) -> bytes:
     """The graph of a variant, with its name, error and the CPU it was chosen on in its metadata."""
-    onnx = needed("onnx")
+    onnx = library("onnx")
     model = onnx.load_model_from_string(variant.data)
     entry = model.metadata_props.add()
     entry.key, entry.value = (
@@ -172,86 +174,20 @@ def noted(variant: Variant, cpu: Sequence[str]) -> bytes:
 # --- making ---------------------------------------------------------------------------------------------------------
 
 
-def _graph(model: Any, threads: int, rows: Any) -> tuple[Servable, Any]:
-    """The float graph, and what makes its feeds of raw rows."""
+def _graph(model: Any, threads: int, rows: Any) -> Servable:
+    """The float graph.
+
+    errors  DataError: the rows lack a column that it reads, so that they cannot tell its range
+    """
     opened = open_model(model, threads)
-    if opened.form != "compiled":
-        few = take(rows, np.arange(min(64, rows_of(rows))))
-        made = compiled(opened, few)
-        return made, made.prepare
-    return opened, opened.prepare
-
-
-def _variants(data: bytes, calibration: dict[str, np.ndarray]) -> Iterator[Variant]:
-    """The forms of a graph, made but not judged; one that cannot be made says why."""
-    onnx = needed("onnx")
-    kinds = {node.op_type for node in onnx.load_model_from_string(data).graph.node}
-    if not kinds & {*DENSE, *CONVOLVE}:
-        raise DataError("the graph holds no matrix products", "only nets and linear models can be quantised")
-    with tempfile.TemporaryDirectory() as folder:
-        ready, made = Path(folder) / "ready.onnx", Path(folder) / "made.onnx"
-        # without it shapes of an exported graph contradict themselves, and every quantiser fails
-        ready.write_bytes(data)
-        needed("onnxruntime.quantization.shape_inference").quant_pre_process(str(ready), str(ready))
-        makers: list[tuple[str, Any]] = [
-            ("int8 dynamic", lambda: _dynamic(ready, made, False)),
-            ("int8 dynamic, reduced range", lambda: _dynamic(ready, made, True)),
-            ("int8 static", lambda: _static(ready, made, False, calibration)),
-            ("int8 static, reduced range", lambda: _static(ready, made, True, calibration)),
-        ]
-        if kinds & CONVOLVE and kinds & set(DENSE):
-            makers += [
-                ("int8 dynamic, dense layers", lambda: _dynamic(ready, made, False, DENSE)),
-                ("int8 static, dense layers", lambda: _static(ready, made, False, calibration, DENSE)),
-            ]
-        makers.append(("float16", lambda: _half(data, made)))
-        for name, make in makers:
-            try:
-                make()
-                yield Variant(name, made.stat().st_size, data=made.read_bytes())
-            except CodelayerError:
-                raise
-            except Exception as error:  # whatever a quantiser meets, the others are still tried
-                yield Variant(name, reasons=(f"it could not be made: {' '.join(str(error).split())[:160]}",))
-
-
-def _dynamic(ready: Path, made: Path, reduced: bool, only: list[str] | None = None) -> None:
-    tool = needed("onnxruntime.quantization")
-    tool.quantize_dynamic(
-        str(ready), str(made), weight_type=tool.QuantType.QInt8, reduce_range=reduced, op_types_to_quantize=only
-    )
-
-
-def _static(
-    ready: Path, made: Path, reduced: bool, calibration: dict[str, np.ndarray], only: list[str] | None = None
-) -> None:
-    tool = needed("onnxruntime.quantization")
-
-    class Reader(tool.CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            count = len(next(iter(calibration.values())))
-            parts = [slice(i, min(i + 64, count)) for i in range(0, count, 64)]
-            self.left = iter([{name: one[part] for name, one in calibration.items()} for part in parts])
-
-        def get_next(self) -> Any:
-            return next(self.left, None)
-
-    tool.quantize_static(
-        str(ready),
-        str(made),
-        Reader(),
-        quant_format=tool.QuantFormat.QDQ,
-        activation_type=tool.QuantType.QUInt8,
-        weight_type=tool.QuantType.QInt8,
-        reduce_range=reduced,
-        op_types_to_quantize=only,
-    )
-
-
-def _half(data: bytes, made: Path) -> None:
-    onnx = needed("onnx")
-    convert = needed("onnxruntime.transformers.float16").convert_float_to_float16
-    onnx.save_model(convert(onnx.load_model_from_string(data), keep_io_types=True), str(made))
+    names = getattr(rows, "names", None)
+    if names is not None and opened.schema is not None:
+        absent = [column.name for column in used_columns(opened.schema) if column.name not in names]
+        if absent:
+            raise DataError(
+                f"the rows have no column {absent[0]!r}, which the model reads", "give rows of its own kind"
+            )
+    return opened if opened.form == COMPILED else compiled(opened, take(rows, np.arange(min(64, rows_of(rows)))))
 
 
 # --- judging --------------------------------------------------------------------------------------------------------

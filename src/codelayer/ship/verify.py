@@ -15,13 +15,9 @@ from typing import Any
 import numpy as np
 
 from .. import bundle
-from ..data.rows import rows_of, take
-from ..errors import BundleError
-from ..export.inputs import feeds
-from ..export.opening import session
+from ..errors import BundleError, DataError, ExportError
+from ..export.checks import TOLERANCE, allowed, compared
 from ..learn.saved import load
-
-TOLERANCE = 1e-4  # of the code's scale
 
 
 @dataclass(frozen=True)
@@ -59,63 +55,35 @@ def verified(path: str | Path, tolerance: float = TOLERANCE) -> Verified:
             "the versions or the machine differ from those that saved it: fit it again here",
         )
     form = parts.get(bundle.ONNX)
-    onnx = None if form is None else onnx_difference(model, found.golden, form)
-    if onnx is not None and not onnx <= tolerance:
-        raise _other_form(f"{bundle.ONNX} in {path}", onnx, tolerance)
+    onnx = None if form is None else _form_difference(model, form, f"{bundle.ONNX} in {path}")
     return Verified(bundle.sizes(path), len(codes), golden, onnx)
 
 
-def attach(path: str | Path, form: str | Path, tolerance: float = TOLERANCE) -> float:
+def attach(path: str | Path, form: str | Path) -> float:
     """Put an ONNX form into a bundle, so that the runtime can use it.
 
     form     the .onnx file that `codelayer ship export` wrote of this bundle
     returns  its largest difference on the golden rows, as a share of the code's scale
     errors   BundleError: a form of another model, unsafe, or no bundle; RunError: the disk
     """
-    found = bundle.read(path)
     data = _bytes_of(Path(form))
-    off = onnx_difference(load(path), found.golden, data)
-    if not off <= tolerance:
-        raise _other_form(str(form), off, tolerance)
+    off = _form_difference(load(path), data, str(form))
     bundle.attach(path, bundle.ONNX, data)
     return off
 
 
-def onnx_difference(model: Any, golden: dict[str, np.ndarray], form: bytes) -> float:
-    """The largest difference between what an ONNX form and its model give for golden rows, over the code's scale.
+def _form_difference(model: Any, form: bytes, what: str) -> float:
+    """The largest difference between what an ONNX form and its model give for the golden rows, over the code's scale.
 
-    errors  BundleError: no golden rows, other inputs or outputs than a form of this model has
+    errors  BundleError: more than is allowed, other labels, other inputs or outputs than a form of this model has
     """
-    if not len(golden.get("rows", ())):
-        raise BundleError("this bundle holds no golden rows to compare an ONNX form on", "save it again")
-    schema, head = model.schema_, getattr(model, "head", None)
-    rows = schema.inverse(golden["rows"])
-    # a category that was unknown comes back as missing: such a row cannot be asked again
-    back = np.abs(schema.encode(rows) - golden["rows"]).reshape(len(golden["rows"]), -1).max(1) < 1e-3
-    rows = take(rows, np.flatnonzero(back))
-    opened = session(form)
     try:
-        names = [one.name for one in opened.get_outputs()]
-        given = dict(zip(names, opened.run(None, feeds(schema, rows, getattr(head, "task", None))), strict=True))
-        code = given["code"]
-    except Exception as error:  # whatever ONNX Runtime says of a form that does not fit, it is refused
-        reason = " ".join(str(error).split())[:200]
-        raise BundleError(f"the ONNX form does not read what this bundle reads: {reason}", _AGAIN) from error
-    made = model.transform(rows)
-    off = [_apart(code, made)]
-    if "probabilities" in given:
-        off.append(_apart(given["probabilities"], model.predict_proba(rows), 1.0))
-    if "number" in given:
-        off.append(_apart(given["number"].reshape(rows_of(rows)), model.predict(rows)))
-    return max(off)
+        return compared(model, form, None, allowed(model)).difference
+    except (DataError, ExportError) as error:
+        raise BundleError(f"{what} is no form of this model: {str(error).splitlines()[0]}", _AGAIN) from None
 
 
 _AGAIN = "make it anew: codelayer ship export BUNDLE --out model.onnx"
-
-
-def _other_form(what: str, off: float, tolerance: float) -> BundleError:
-    how = f"{off:.2g} of the code's scale off ({tolerance:g} is allowed)" if off < np.inf else "of another shape"
-    return BundleError(f"{what} gives codes that are {how}", _AGAIN)
 
 
 def _bytes_of(form: Path) -> bytes:
@@ -128,10 +96,3 @@ def _bytes_of(form: Path) -> bytes:
 
 def _scale(values: np.ndarray) -> float:
     return max(float(np.abs(values).max(initial=0.0)), 1e-12)
-
-
-def _apart(given: np.ndarray, made: np.ndarray, scale: float | None = None) -> float:
-    if given.shape != made.shape:
-        return float("inf")
-    made = np.asarray(made, np.float64)
-    return float(np.abs(given - made).max(initial=0.0)) / (_scale(made) if scale is None else scale)

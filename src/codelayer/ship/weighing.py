@@ -32,7 +32,7 @@ from .choose import Budget, Decision, answered, decide
 from .fits import Job, Target, fit_job
 from .models import Servable
 from .quantize import noted, quantise
-from .whole import answers, metadata, opened, resident_bytes, told_again
+from .whole import answers, opened, resident_bytes
 
 BATCH = 256
 SECONDS = 0.3  # per candidate and size of call
@@ -227,7 +227,7 @@ class Weighing:
         except Exception as error:  # whatever a quantiser meets, the float graph is there
             return None, (str(error).splitlines() or [type(error).__name__])[0][:200]
         if done.chosen is not None:
-            return told_again(noted(done.chosen, done.cpu), metadata(model.original)), done.chosen.name
+            return noted(done.chosen, done.cpu), done.chosen.name
         return None, "; ".join(f"{variant.name}: {variant.reasons[0]}" for variant in done.variants)
 
 

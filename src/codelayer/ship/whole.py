@@ -7,24 +7,20 @@ Skips  torch and scikit-learn: what is scored and timed here is what is shipped.
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..data.rows import rows_at_once, rows_of, take
-from ..data.schema import Schema
 from ..errors import BundleError
-from ..export import feeds
 from ..export.graphs import packed
+from ..export.opening import library
 from ..measure.fresh import fresh_start
 from .bench import ANSWER_GRAPH, OPEN_GRAPH
 from .models import Servable, open_model
-from .onnxfiles import needed
 
 
 def opened(data: bytes, name: str, threads: int = 1) -> Servable:
@@ -33,32 +29,9 @@ def opened(data: bytes, name: str, threads: int = 1) -> Servable:
     errors  BundleError: its metadata hold no schema
     """
     made = open_model(data, threads, name=name)
-    told = metadata(data)
-    try:
-        schema = Schema.from_json(json.loads(told["schema"]))
-    except (KeyError, ValueError):
-        raise BundleError(f"{name} does not say what rows it reads", "export it again") from None
-    task = told.get("task")
-
-    def prepare(rows: Any) -> dict[str, np.ndarray]:
-        return feeds(schema, rows, task)
-
-    return replace(made, prepare=prepare, whole=lambda rows: made.engine(prepare(rows)))
-
-
-def metadata(data: bytes) -> dict[str, str]:
-    """What a graph says about itself, name -> text."""
-    model = needed("onnx").load_model_from_string(data)
-    return {one.key: one.value for one in model.metadata_props}
-
-
-def told_again(data: bytes, facts: Mapping[str, str]) -> bytes:
-    """A graph with those metadata it lacks: tools that change a graph forget them."""
-    onnx = needed("onnx")
-    model = onnx.load_model_from_string(data)
-    there = {one.key: one.value for one in model.metadata_props}
-    onnx.helper.set_model_props(model, {**facts, **there})
-    return bytes(model.SerializeToString())
+    if made.schema is None:
+        raise BundleError(f"{name} does not say what rows it reads", "export it again")
+    return made
 
 
 def answers(model: Servable, rows: Any) -> np.ndarray:
@@ -85,7 +58,7 @@ def behind(features: bytes, model: bytes, facts: Mapping[str, str]) -> bytes:
 
     facts  further metadata, beside those of `features`
     """
-    onnx = needed("onnx")
+    onnx = library("onnx")
     first, second = (onnx.load_model_from_string(one) for one in (features, model))
     told = {one.key: one.value for one in first.metadata_props}
     outputs = [one.name for one in second.graph.output]
