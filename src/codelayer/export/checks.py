@@ -33,6 +33,8 @@ DAY = np.timedelta64(1, "D")
 TOLERANCE = 1e-4
 """Of the code's scale: what an export may differ by."""
 TURNED_TREES = 2.5
+MOST_TURNED = 0.1  # of a small forest's answer
+FORESTS = ("RandomForestClassifier", "RandomForestRegressor", "ExtraTreesClassifier", "ExtraTreesRegressor")
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,11 @@ def allowed(model: Any) -> float:
     Of a forest it is a tree or two in all: a number that is rounded to single precision may turn in them.
     """
     last = model.steps[-1][1] if hasattr(model, "steps") else model
-    trees = len(model.forest.roots) if isinstance(model, HeadedForest) else len(getattr(last, "estimators_", ()))
-    return TURNED_TREES / trees if trees else TOLERANCE
+    if isinstance(model, HeadedForest):
+        trees = len(model.forest.roots)
+    else:  # forests take the mean of their trees; boosted trees, which are added up, are held to the common tolerance
+        trees = len(last.estimators_) if type(last).__name__ in FORESTS else 0
+    return min(TURNED_TREES / trees, MOST_TURNED) if trees else TOLERANCE
 
 
 def compared(model: Any, data: bytes, rows: Any, tolerance: float) -> Exported:
