@@ -47,11 +47,18 @@ def make_app() -> typer.Typer:
     for function in commands.COMMANDS:
         app.command(_name(function))(_parser_of(function))
     for name, (told, functions) in GROUPS.items():
-        group = typer.Typer(rich_markup_mode=None, help=told, no_args_is_help=True)
+        group = typer.Typer(rich_markup_mode=None, help=told)
+        group.callback(invoke_without_command=True)(_group)
         for function in functions:
             group.command(_name(function))(_parser_of(function))
         app.add_typer(group, name=name)
     return app
+
+
+def _group(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(WRONG_USE)
 
 
 def _whole(

@@ -31,7 +31,8 @@ def test_what_was_learned_is_told_with_the_next_line(tmp_path, capsys):
     assert "of the variance of 15 held-out rows" in told
     assert "dead:    none of the 2 units" in told
     assert told.splitlines()[-1] == f"next:    codelayer encode '{out}' iris --out codes.npy"
-    assert sorted(one.name for one in out.iterdir()) == ["bundle.json", "golden.safetensors", "weights.safetensors"]
+    parts = ["bundle.json", "golden.safetensors", "reference.safetensors", "weights.safetensors"]
+    assert sorted(one.name for one in out.iterdir()) == parts
     assert codelayer.load(out).score(codelayer.data.load_data("iris").x) < 1
 
 

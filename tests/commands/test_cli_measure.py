@@ -174,7 +174,7 @@ def test_info_tells_what_is_inside(digits_run, people_run, classifier, capsys):
     assert told["kind"].strip() == "autoencoder" and told["objective"].strip() == "squared()"
     facts = dict(bundle_facts(digits_run))
     assert facts["net"] == "mlp(16)" and facts["code size"] == "4" and "8 x 8 x 1" in facts["reads"]
-    assert facts["learned from"].startswith("1,618 rows, 2 epochs") and facts["size"].endswith("MB")
+    assert facts["learned from"].startswith("1,618 rows, 2 epochs") and facts["size"].endswith("MB to make codes")
     assert "codelayer" in facts["written by"] and facts["dead units"] == "0"
     facts = dict(bundle_facts(people_run))
     assert facts["reads"].startswith("a table of 3 columns (1 category, 2 numeric)")

@@ -67,7 +67,7 @@ def cka_biased(codes: np.ndarray, x: np.ndarray) -> Reading:
     """
     left, right = _ready("codes", codes).rows, _ready("x", x).rows
     sums = [_row_cross(left, right), _row_cross(left, left), _row_cross(right, right)]
-    value = float(sums[0].mean() / (sums[1].mean() * sums[2].mean()) ** 0.5)
+    value = min(float(sums[0].mean() / (sums[1].mean() * sums[2].mean()) ** 0.5), 1.0)  # but for rounding
     # what each row adds: every sum is of squares, so a row weighs twice
     both, one, other = (rows / rows.mean() if rows.any() else np.ones_like(rows) for rows in sums)
     points = value * (1 + 2 * both - one - other)

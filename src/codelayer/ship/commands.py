@@ -31,7 +31,7 @@ def bench(
     no_compile: bool = False,
     no_start: bool = False,
 ) -> None:
-    """Measure what models cost: size, memory, latency, throughput, cold start.
+    """Measure what models cost: size, memory, latency, start.
 
     Models take turns on the same threads. A scikit-learn model and a learned code are measured in Python and compiled
     (ONNX Runtime): a forest's 24 ms for one row become 0.03 ms.
@@ -88,7 +88,7 @@ def quantise(
     batch: int = 256,
     json: str | None = None,
 ) -> None:
-    """Make a graph smaller and faster by int8 or float16, if that pays on this CPU.
+    """Make a graph smaller and faster by int8 or float16.
 
     Int8 (dynamic and static, with and without reduced range) and float16 are tried; the best is written only if the
     error of its code is at most 2 %, a probe loses at most half a point, and it is smaller and faster here. Otherwise
@@ -127,7 +127,7 @@ def quantise(
 
 
 def verify(bundle: str) -> None:
-    """Check a bundle: hashes, golden rows coded anew, and that its ONNX form agrees.
+    """Check a bundle: hashes, golden rows and ONNX form.
 
     bundle: what learn or study saved, a folder or a .zip
     """
@@ -144,7 +144,7 @@ def verify(bundle: str) -> None:
 
 
 def attach(bundle: str, model: str) -> None:
-    """Put an ONNX form into its bundle, so that codelayer-runtime can use it.
+    """Put an ONNX form into its bundle, for codelayer-runtime.
 
     It is run on the bundle's golden rows first, and refused where it differs.
 

@@ -29,8 +29,9 @@ def fit(
     seed: int = 0,
     workers: int | None = None,
 ) -> None:
-    """Fit, compile and measure many models; choose the smallest that is as good as the best within a budget.
+    """Choose the smallest good model within a budget.
 
+    Many are fitted, compiled and measured; the choice is the smallest that is as good as the best within the budget.
     Linear models on raw features, forests, LightGBM where it is installed, small and large codes: all are compared as
     they would be shipped, compiled for ONNX Runtime on the same threads. The forest wins when it wins.
     Given again with the same --out it continues a run that was stopped.
