@@ -42,10 +42,10 @@ def test_a_bench_takes_any_mix_and_writes_figures_and_a_page(folder, tmp_path, c
 def test_a_graph_that_does_not_pay_is_not_written(folder, tmp_path, capsys):
     out = tmp_path / "small.onnx"
     words = ["ship", "quantise", str(folder / "net.onnx"), "--data", str(folder / "rows.npz"), "--label", "y"]
-    assert main([*words, "--out", str(out), "--batch", "16", "--json", str(tmp_path / "q.json")]) == 0
-    said, record = capsys.readouterr().out, json.loads((tmp_path / "q.json").read_text())
-    assert out.exists() == (record["chosen"] is not None)
-    assert ("was not written" in said) == (record["chosen"] is None)
+    status = main([*words, "--out", str(out), "--batch", "16", "--json", str(tmp_path / "q.json")])
+    said, record = capsys.readouterr().err, json.loads((tmp_path / "q.json").read_text())
+    assert out.exists() == (record["chosen"] is not None) == (status == 0)
+    assert ("was not written" in said) == (record["chosen"] is None) == (status == 2)
     assert len(record["variants"]) == 5
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -66,6 +67,23 @@ def test_tables_are_read_from_text_and_json_as_codelayer_reads_them(made, run, t
     lines = list(csv.DictReader((tmp_path / "n.csv").read_text().splitlines()))
     np.testing.assert_allclose([float(one["number"]) for one in lines], wanted.sum(1) + 1, rtol=1e-5)
     assert [one["key"] for one in lines] == list("01234")
+
+
+def test_columns_that_are_not_there_are_told(made, run, tmp_path, capsys):
+    rows = tmp_path / "short.jsonl"
+    rows.write_text('{"colour": "red"}\n{"colour": "blue"}\n')
+    assert run("encode", tmp_path / "table.zip", rows, "--out", tmp_path / "codes.npy") == 0
+    assert "has no size, day: counted as missing" in capsys.readouterr().err
+    assert run("encode", tmp_path / "table.zip", write_rows(tmp_path, "csv"), "--out", tmp_path / "codes.npy") == 0
+    assert "note" not in capsys.readouterr().err
+
+
+def test_the_folder_of_a_study_stands_for_what_is_in_it(made, run, tmp_path):
+    made[1].save(tmp_path / "study" / "bundle")
+    rows = write_rows(tmp_path, "csv")
+    for place in ("study", "study/bundle"):
+        assert run("predict", tmp_path / place, rows, "--out", tmp_path / f"{Path(place).name}.csv") == 0
+    assert (tmp_path / "study.csv").read_bytes() == (tmp_path / "bundle.csv").read_bytes()
 
 
 @pytest.mark.parametrize("header", [True, False])

@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from . import __version__
+from .bundle import ABOUT
 from .errors import CodelayerError, DataError
+from .export.inputs import used_columns
 from .model import ENGINES, Model, load
 from .rows import read_blocks, write_csv, write_npy
 
@@ -41,7 +43,7 @@ def encode(bundle: str, data: str, out: str, engine: str = "auto") -> int:
     out     .npy, (rows, units) float32; or .csv: key and one column per unit
     errors  CodelayerError: a bundle, data or an output that cannot be used; nothing is written then
     """
-    kind, model = _checked(out, data), load(bundle, engine)
+    kind, model = _checked(out, data), load(_place(bundle, False), engine)
     blocks = (model.encode(block) for block in _rows(model, data))
     if kind == ".npy":
         return write_npy(out, blocks)
@@ -57,7 +59,7 @@ def predict(bundle: str, data: str, out: str, engine: str = "auto") -> int:
             numbers (rows,)
     errors  CodelayerError: as `encode`; a bundle without a head
     """
-    kind, model = _checked(out, data), load(bundle, engine)
+    kind, model = _checked(out, data), load(_place(bundle, True), engine)
     if model.task is None:
         raise DataError(f"{bundle} has no head, so that it cannot predict", "codelayer study --label makes one")
     blocks = _rows(model, data)
@@ -75,7 +77,26 @@ def predict(bundle: str, data: str, out: str, engine: str = "auto") -> int:
 
 
 def _rows(model: Model, data: str) -> Iterator[Any]:
-    return read_blocks(data, model.schema, model.block_rows)
+    for place, block in enumerate(read_blocks(data, model.schema, model.block_rows)):
+        if not place and isinstance(block[0], dict):
+            _tell_absent(model, data, block)
+        yield block
+
+
+def _tell_absent(model: Model, data: str, block: list[dict[str, Any]]) -> None:
+    there = set().union(*block)
+    absent = [column.name for column in used_columns(model.schema) if column.name not in there]
+    if absent:
+        more = f" and {len(absent) - 8} more" if len(absent) > 8 else ""
+        print(f"note: {data} has no {', '.join(absent[:8])}{more}: counted as missing", file=sys.stderr)
+
+
+def _place(path: str, predicts: bool) -> Path:
+    """The bundle itself, where the folder of a study or of a choice was given: to predict, a forest that won."""
+    for inside in ([Path(path) / "forest"] if predicts else []) + [Path(path) / "bundle"]:
+        if (inside / ABOUT).exists() and not (Path(path) / ABOUT).exists():
+            return inside
+    return Path(path)
 
 
 def _chained(first: Any, rest: Iterator[Any]) -> Iterator[Any]:

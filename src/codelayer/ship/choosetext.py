@@ -45,7 +45,9 @@ def choice_text(done: Shipped) -> str:
             "",
             f"needs:  {packages} ({needed['installed_mb']:.0f} MB installed)",
             f"model:  {done.graph}",
-            *([f"bundle: {done.folder / facts['files']['bundle']}"] if "bundle" in facts["files"] else []),
+            f"bundle: {done.folder / facts['files']['bundle']}"
+            if "bundle" in facts["files"]
+            else "bundle: none, this choice is a graph alone: run it with ONNX Runtime",
             f"report: {done.folder / facts['files']['report']}",
         ]
     )

@@ -106,7 +106,7 @@ def quantise(
     import json as text
 
     from .. import bundle
-    from ..errors import DataError
+    from ..errors import CodelayerError, DataError
     from .quantize import noted
     from .quantize import quantise as tried
     from .quantprint import quantised_text
@@ -120,8 +120,7 @@ def quantise(
         _write(json, text.dumps(done.record(), indent=1) + "\n")
         print(f"figures: {json}")
     if done.chosen is None:
-        print(f"{out} was not written")
-        return
+        raise CodelayerError(f"{out} was not written: no form pays", "keep the float model; the figures above say why")
     bundle.write_atomic(out, noted(done.chosen, done.cpu))
     print(f"{done.chosen.name} in {out}")
 

@@ -7,8 +7,10 @@ Skips  whether they pay: quantize.py.
 
 from __future__ import annotations
 
+import logging
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,8 @@ def forms(data: bytes, calibration: dict[str, np.ndarray]) -> Iterator[tuple[str
         ready, made = Path(folder) / "ready.onnx", Path(folder) / "made.onnx"
         # without it shapes of an exported graph contradict themselves, and every quantiser fails
         ready.write_bytes(data)
-        library("onnxruntime.quantization.shape_inference").quant_pre_process(str(ready), str(ready))
+        with _quiet():
+            library("onnxruntime.quantization.shape_inference").quant_pre_process(str(ready), str(ready))
         makers: list[tuple[str, Any]] = [
             ("int8 dynamic", lambda: _dynamic(ready, made, False)),
             ("int8 dynamic, reduced range", lambda: _dynamic(ready, made, True)),
@@ -52,12 +55,24 @@ def forms(data: bytes, calibration: dict[str, np.ndarray]) -> Iterator[tuple[str
         makers.append(("float16", lambda: _half(data, made)))
         for name, make in makers:
             try:
-                make()
+                with _quiet():
+                    make()
                 yield name, _whole(made.read_bytes(), facts), ""
             except CodelayerError:
                 raise
             except Exception as error:  # whatever a quantiser meets, the others are still tried
                 yield name, b"", f"it could not be made: {' '.join(str(error).split())[:160]}"
+
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """Without the lines that the tools log about every operator they leave as it is."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _whole(data: bytes, facts: Mapping[str, str]) -> bytes:

@@ -286,7 +286,7 @@ class _Judge:
 
     def _reasons(self, one: Variant) -> Iterator[str]:
         if one.code_error is None or not one.code_error <= MOST_ERROR:
-            yield f"code error {100 * (one.code_error or np.nan):.1f} %, at most {100 * MOST_ERROR:.0f} % is allowed"
+            yield f"code error {100 * (one.code_error or np.nan):.2f} %, at most {100 * MOST_ERROR:.0f} % is allowed"
         if one.probe_loss is not None and one.probe_loss[0] > MOST_LOSS:
             yield f"the probe loses {one.probe_loss[0]:.2f} points, at most {MOST_LOSS} are allowed"
         if one.size_bytes >= self.graph.size_bytes:
