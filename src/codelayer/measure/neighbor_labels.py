@@ -15,7 +15,7 @@ from ..errors import DataError
 from .all_labels import INTERVAL, NULL, UNCALIBRATED, answered, curve_reading
 from .draws import class_index, numbers, scored_classes, task_of
 from .folds import group_ids
-from .neighbors import EXACT_ROWS, Distances, anchor_rows, blocks
+from .neighbors import EXACT_ROWS, Distances, anchor_rows, blocks, quartiles
 from .record import Z95, Reading, metric
 
 COST = "n^2 d time, n memory; above 10,000 rows 1,000 anchors"
@@ -213,8 +213,8 @@ def _scaled(codes: np.ndarray, cosine: bool) -> np.ndarray:
     if cosine:
         lengths = np.linalg.norm(rows / (np.abs(rows).max() or 1.0), axis=1, keepdims=True)
         return rows / (np.abs(rows).max() or 1.0) / np.where(lengths > 0, lengths, 1.0)
-    rows -= rows.min(0)
-    return np.ldexp(rows, -int(np.frexp(rows.max())[1]))
+    rows -= quartiles(rows)[1]
+    return np.ldexp(rows, -int(np.frexp(np.abs(rows).max())[1]))
 
 
 def _alone_note(y: np.ndarray, groups: np.ndarray) -> str:
