@@ -172,14 +172,14 @@ def _widened(
         return reading
     if len(values) == 0 or reading.low is None or reading.high is None:
         return reading
-    replicates, own = replicates_of(count, size, values), (reading.high - reading.low) / (2 * Z95)
+    ends = reading.low, reading.high
+    replicates, own = replicates_of(count, size, values), (ends[1] - ends[0]) / (2 * Z95)
     spread = (float(replicates.var(ddof=1)) + (own**2 if reading.n < n else 0.0)) ** 0.5
     # two cards are compared on the same parts; what the asked rows add is in the points
     reading = replace(reading, replicates=replicates, points=reading.points if reading.n < n else None)
     if spread <= own or own == 0:
         return reading
-    low = reading.value - (reading.value - reading.low) * spread / own
-    high = reading.value + (reading.high - reading.value) * spread / own
+    low, high = (reading.value + (end - reading.value) * spread / own for end in ends)
     # chance is 0 for numbers alone, whose R2 has no lowest value
     return replace(reading, low=low if reading.chance == 0 else max(0.0, low), high=min(1.0, high))
 
