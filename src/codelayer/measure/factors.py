@@ -111,18 +111,20 @@ def modularity(codes: np.ndarray, factors: np.ndarray, bins: int = 20, draws: in
     spread = np.sqrt(2.0 * np.outer(units.sizes - 1, places.sizes - 1)) / (2 * len(codes))
     least = 4 * spread + 1e-9
 
-    def of(some: np.ndarray, luckier: int = 1) -> np.ndarray:
-        return modularity_of(np.where(some > luckier * least, some, 0.0))
+    def of(some: np.ndarray) -> np.ndarray:
+        return modularity_of(np.where(some > least, some, 0.0))
 
     def halved(rows: np.ndarray) -> float:
-        # what counts as told is settled anew, as other rows would; in half the rows luck is worth twice as much
-        return float(of(mutual_information(units.take(rows), places.take(rows)) - 2 * luck, 2).mean())
+        # what counts as told is settled anew, as other rows would settle it, at the bound that all rows have
+        return float(of(mutual_information(units.take(rows), places.take(rows)) - 2 * luck).mean())
 
     each = of(mutual_information(units, places) - luck)
     values, half = half_values(halved, len(codes), seed)
     value = float(each.mean())
-    more = {"units": each.tolist()}
-    return Reading(value, max(value - half, 0.0), value + half, len(codes), more=more, replicates=values)
+    # a unit on the edge of being told jumps: the ends hold what halves of the rows gave as well
+    low, high = np.quantile(values, (0.025, 0.975)).tolist()
+    low, high = max(min(value - half, low), 0.0), max(value + half, high)
+    return Reading(value, low, high, len(codes), more={"units": each.tolist()}, replicates=values)
 
 
 def modularity_of(information: np.ndarray) -> np.ndarray:
