@@ -101,6 +101,16 @@ def test_neighbourhoods_are_compared_on_the_same_parts_of_the_rows():
     assert better["pairs"][0]["better"] == "a"
 
 
+def test_a_difference_that_is_the_same_on_all_parts_of_the_rows_is_not_tested():
+    cards = {"a": card(X[:, :2], Y, X, only=["trustworthiness"]), "b": card(X[:, :2], Y, X, only=["trustworthiness"])}
+    cards["b"]["metrics"][0]["value"] -= 0.125
+    cards["b"].replicates["trustworthiness"] = cards["a"].replicates["trustworthiness"] - np.float32(0.125)
+    found = compare(cards)
+    assert found["pairs"] == [] and "differ by 0.125" in found["untested"][0]["why"]
+    cards["c"] = card(X[:, 1:3], Y, X, only=["trustworthiness"])
+    assert [(pair["a"], pair["b"]) for pair in compare(cards)["pairs"]] == [("a", "c"), ("b", "c")]
+
+
 def test_rows_of_a_group_count_as_one_observation():
     groups = np.arange(240) // 20
     gain = 1 + np.random.default_rng(2).random(12)[groups][:, None]

@@ -112,6 +112,19 @@ def test_modularity_of_noise_is_zero_and_that_of_a_turned_code_is_as_published()
     assert MODULARITY(codes=CASES["with noise units"][0], factors=FACTORS) == pytest.approx(0.5, abs=0.1)
 
 
+def test_modularity_of_weak_units_has_an_interval_as_wide_as_other_rows_tell():
+    weights = np.array([[1, 0, 0], [0, 0.5, 0], [0.35, 0.3, 0], [0, 0.25, 0.4], [0.2, 0, 0.3]])
+    found = []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        factors = np.stack([rng.integers(k, size=300) for k in (3, 4, 3)], axis=1)
+        found.append(
+            MODULARITY.read({"codes": factors @ weights.T + 0.7 * rng.standard_normal((300, 5)), "factors": factors})
+        )
+    spread = np.std([one.value for one in found])
+    assert 0.6 < np.mean([one.high - one.low for one in found]) / (3.92 * spread) < 1.4
+
+
 @pytest.mark.parametrize("name", ["mig", "mig_dlib20", "modularity", "sap", "dci_disentanglement", "factor_vae_score"])
 def test_a_factor_of_one_value_is_one_sentence(name):
     with pytest.raises(DataError, match="factor 1 has one value"):

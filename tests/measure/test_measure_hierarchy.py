@@ -158,3 +158,17 @@ def test_the_matrix_between_stages_knows_rotation_and_noise():
         read("layer_similarity", layers={"a": code, "b": np.ones((300, 2))})
     with pytest.raises(DataError, match="one stage only"):
         read("layer_similarity", layers={"a": code})
+
+
+def test_what_is_alike_at_every_stage_has_no_interval_past_one():
+    rows = np.random.default_rng(0).standard_normal((20, 3)) ** 3
+    found = METRICS["layer_similarity"].read({"layers": {"a": rows, "b": rows + 0.05 * rows[::-1]}})
+    assert found.low < found.value <= found.high <= 1
+
+
+def test_a_class_that_stands_in_one_fold_alone_is_named_plainly():
+    layers = {name: np.random.default_rng(0).standard_normal((60, 3)) for name in "ab"}
+    coarse = np.arange(60) < 2
+    with pytest.raises(DataError) as told:
+        METRICS["coarse_lead"](layers, np.arange(60) % 3, coarse, groups=np.minimum(np.arange(60) // 2, 5))
+    assert "np." not in str(told.value)

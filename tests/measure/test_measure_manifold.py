@@ -250,3 +250,23 @@ def test_five_thousand_rows_are_exact_in_about_a_second_without_an_n_by_n_matrix
     assert value == pytest.approx(0.791212835790952, abs=1e-12)
     assert peak < 100e6
     assert seconds < 4
+
+
+@pytest.mark.parametrize("far", [1e9, -1e9, 1e12])
+def test_one_cell_far_out_costs_no_other_row_its_neighbours(far):
+    x = np.random.default_rng(0).standard_normal((300, 12))
+    codes, labels = x[:, :3].copy(), x[:, 0] > 0
+    known = METRICS["knn_score"](codes, labels)
+    x[0, 0] = codes[0, 0] = far
+    wanted = sklearn_trustworthiness(x, codes[:, 1:], n_neighbors=10)
+    assert METRICS["trustworthiness"](codes[:, 1:], x, n_neighbors=10) == pytest.approx(wanted, abs=1e-6)
+    assert METRICS["knn_score"](codes, labels) == pytest.approx(known, abs=0.02)
+    assert METRICS["trustworthiness"](codes, codes) == pytest.approx(1, abs=1e-5)
+
+
+def test_permuted_rows_give_the_same_bits_beside_a_cell_far_out():
+    x = np.random.default_rng(1).standard_normal((200, 6))
+    x[3, 2] = -1e9
+    mixed = np.random.default_rng(2).permutation(200)
+    for name in ("trustworthiness", "rnx_area"):
+        assert METRICS[name](x[:, :2], x) == METRICS[name](x[mixed, :2], x[mixed])

@@ -89,3 +89,12 @@ def test_what_cannot_be_drawn_is_refused():
 
 def test_every_file_of_the_property_is_in_its_place():
     assert PROPERTIES["sparsity"].modules == ("sparsity", "sparse_curve")
+
+
+def test_a_decode_that_refuses_the_width_is_named():
+    def decode(codes: np.ndarray) -> np.ndarray:
+        return codes @ np.ones((9, 4))
+
+    rng = np.random.default_rng(0)
+    with pytest.raises(DataError, match="decode failed on codes of 6 units: ValueError"):
+        METRICS["sparse_rebuild"](rng.random((40, 6)), rng.random((40, 4)), decode=decode)

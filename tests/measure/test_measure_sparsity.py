@@ -131,3 +131,9 @@ def test_active_shares_of_a_dense_code_are_chance_and_have_a_width_where_all_are
     codes = np.random.default_rng(0).standard_normal((500, 6)) + 9
     found = METRICS["l0_share"].read({"codes": codes})
     assert found.value == found.high == 1 and 0.98 < found.low < 1 and found.chance > 0.99
+
+
+def test_hoyer_of_rows_whose_units_are_equal_is_exactly_zero():
+    codes = np.repeat(np.random.default_rng(0).random((12, 1)), 7, axis=1)
+    found = METRICS["hoyer"].read({"codes": codes})
+    assert found.value == 0 and found.low is None and "do not differ" in found.note

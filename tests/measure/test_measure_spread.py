@@ -72,3 +72,15 @@ def test_a_probe_that_is_right_on_every_row_has_wilsons_interval():
     found = METRICS["knn_score"].read({"codes": np.eye(2)[labels] * 9 + 0.1 * RNG.random((24, 2)), "labels": labels})
     assert (found.value, found.high) == (1, 1)
     assert found.low == pytest.approx(stats.binomtest(24, 24).proportion_ci(method="wilson").low)
+
+
+def test_a_score_of_neighbours_has_an_interval_as_wide_as_other_rows_tell():
+    found = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        labels = rng.integers(2, size=240)
+        codes = rng.standard_normal((240, 3)) + np.eye(3)[labels]
+        found.append(METRICS["knn_score"].read({"codes": codes, "labels": labels}))
+    spread = np.std([one.value for one in found])
+    assert 0.95 < np.mean([one.high - one.low for one in found]) / (3.92 * spread) < 1.6
+    assert found[0].replicates.shape == (12,) and found[0].points is None

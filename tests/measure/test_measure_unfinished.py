@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from codelayer.errors import RunError
 from codelayer.measure import METRICS, Reading, card
 from codelayer.measure.given import given
 from codelayer.measure.unfinished import Unfinished, clear, content_of
@@ -50,9 +51,10 @@ def test_a_card_asked_for_again_takes_every_reading_over(tmp_path):
         {"labels": list("abc" * 30)},
         {"nuisance": {"place": Y % 2}},
         {"encode": lambda x: encode(x) * (1 + 1e-6)},
+        {"encode": lambda x: encode(np.where(np.abs(x) > 2, 9.0, x))},
         {"seed": 1},
     ],
-    ids=["x", "labels", "named labels", "a nuisance's name", "encode", "seed"],
+    ids=["x", "labels", "named labels", "a nuisance's name", "encode", "encode of some rows", "seed"],
 )
 def test_what_was_measured_on_anything_else_is_not_taken_over(other):
     plain = {"labels": Y, "x": X, "encode": encode, "nuisance": {"site": Y % 2}}
@@ -98,3 +100,17 @@ def test_only_readings_are_cleared(tmp_path):
     clear(tmp_path / "kept")
     assert [one.name for one in (tmp_path / "kept").iterdir()] == ["mine.txt"]
     clear(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_folder_that_cannot_be_written_is_said_before_anything_is_measured(tmp_path, place):
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
+    asked = []
+    with pytest.raises(RunError, match="cannot be written"):
+        card(X, only=("hoyer",), keep=tmp_path / place, progress=lambda *told: asked.append(told))
+    assert not asked and (tmp_path / "file").read_text(encoding="utf-8") == "mine"
+
+
+def test_looking_whether_a_folder_can_be_written_leaves_nothing(tmp_path):
+    Unfinished(tmp_path / "new" / "kept", "abc").opened()
+    assert not any(tmp_path.iterdir())

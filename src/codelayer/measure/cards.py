@@ -80,12 +80,14 @@ def card(
     columns    names of the features of x, for the table of units; by default those of a frame
     progress   called with (done, of, what)
     keep       a folder for finished readings: a card that was stopped and is asked for again does not repeat them.
-               Delete it when the card is saved
+               A changed encode or decode needs a new folder (64 of its answers are looked at). Delete it when the
+               card is saved
     returns    {"format", "n", "units", "features", "task", "seed", "factors", "rows", "metrics": [...],
                "unit_table", "edits", "pictures", "not_measured": [...], "notes", "seconds"}; each metric with value,
                low, high, n, chance, raw, pca, settings, seconds, property and its record. What does not fit is left
                out with a sentence, and the rest is measured
-    errors     DataError: codes that cannot be measured at all, an unknown name in `only`
+    errors     DataError: codes that cannot be measured at all, an unknown name in `only`; RunError: `keep` is no
+               folder to write in
     """
     begun = time.perf_counter()
     others = {"labels": labels, "x": x, "encode": encode, "decode": decode, "rebuilt": rebuilt, "factors": factors}
@@ -100,7 +102,7 @@ def card(
     jobs, skipped = _jobs(names, found)
     skipped += [{"name": name, "needs": [], "why": "it takes minutes: name it in only"} for name in slow]
     options = {name: _options(METRICS[name], seed, found.task) for name in names}
-    unfinished = None if keep is None else Unfinished(Path(keep), content_of(found, seed))
+    unfinished = None if keep is None else Unfinished(Path(keep), content_of(found, seed)).opened()
     measured = _measured(jobs, variants, options, processes_for(found, processes), progress, unfinished)
     rows, points, replicates = [], {}, {}
     for job in jobs:

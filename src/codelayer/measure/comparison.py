@@ -24,6 +24,7 @@ from .cards import Card
 
 FORMAT = 1
 SURE = 0.05
+ROUNDED = 1e-7  # of a value: what float32, in which cards keep values of rows and parts, rounds off
 WIDTH_BOUND = ("sparsity", "distribution")  # shares and spreads of the units of one code
 
 
@@ -115,33 +116,38 @@ def _tests(
         return [], "it has neither values per row nor values on parts of the rows, which a paired test needs"
     if len(shapes) > 1:
         return [], "its values are of other rows, or of another number of them, on each card"
-    found = []
+    found, why = [], ""
     for a, b in combinations(kept, 2):
         rows, parts = (
             None if one is None or other is None else one.astype(np.float64) - other.astype(np.float64)
             for one, other in zip(kept[a], kept[b], strict=True)
         )
         values = [next(row["value"] for row in cards[card]["metrics"] if row["name"] == name) for card in (a, b)]
-        difference, half, p = _paired(values[0] - values[1], rows, parts, groups)
+        difference, half, p = _paired(*values, rows, parts, groups)
+        if p is None:
+            why = f"{a} and {b} differ by {difference:.4g} on all parts of the rows: how much is luck cannot be told"
+            continue
         better = _better(difference, record["worst"], record["best"])
         found.append(
             {"metric": name, "a": a, "b": b, "difference": difference, "low": difference - half}
             | {"high": difference + half, "p": p, "better": {1: a, -1: b}.get(better, "")}
         )
-    return found, ""
+    return found, why
 
 
-def _paired(mean: float, rows: np.ndarray | None, parts: np.ndarray | None, groups: Any) -> tuple[float, float, float]:
-    """A difference, half the width of its 95 % interval, and a two-sided p.
+def _paired(
+    a: float, b: float, rows: np.ndarray | None, parts: np.ndarray | None, groups: Any
+) -> tuple[float, float, float | None]:
+    """A difference, half the width of its 95 % interval, and a two-sided p; None where nothing tells it.
 
     rows   (rows,) or (rows, draws) differences whose mean is the difference; parts: differences on parts of the rows
     """
     from scipy.stats import t
 
     spread = (0.0 if rows is None else _of_rows(rows, groups)) + (0.0 if parts is None else float(parts.var(ddof=1)))
-    freedom = np.inf if parts is None else len(parts) - 1
-    if spread <= 0:
-        return mean, 0.0, 1.0 if mean == 0 else 0.0
+    mean, freedom = a - b, np.inf if parts is None else len(parts) - 1
+    if spread <= (ROUNDED * max(abs(a), abs(b))) ** 2:
+        return mean, 0.0, 1.0 if mean == 0 else None
     error = spread**0.5
     return mean, float(t.ppf(0.975, freedom)) * error, float(2 * t.sf(abs(mean) / error, freedom))
 

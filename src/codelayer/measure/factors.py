@@ -109,19 +109,22 @@ def modularity(codes: np.ndarray, factors: np.ndarray, bins: int = 20, draws: in
 
     # 2 n I of unrelated columns follows chi-square with (bins - 1) (values - 1) degrees of freedom
     spread = np.sqrt(2.0 * np.outer(units.sizes - 1, places.sizes - 1)) / (2 * len(codes))
-    found = mutual_information(units, places) - luck
-    told = found > 4 * spread + 1e-9
+    least = 4 * spread + 1e-9
+
+    def of(some: np.ndarray) -> np.ndarray:
+        return modularity_of(np.where(some > least, some, 0.0))
 
     def halved(rows: np.ndarray) -> float:
-        # what counts as told is settled by all rows: a half would lose the weak units, which no other data set does
-        again = mutual_information(units.take(rows), places.take(rows)) - 2 * luck
-        return float(modularity_of(np.where(told, np.maximum(again, 0), 0.0)).mean())
+        # what counts as told is settled anew, as other rows would settle it, at the bound that all rows have
+        return float(of(mutual_information(units.take(rows), places.take(rows)) - 2 * luck).mean())
 
-    each = modularity_of(np.where(told, found, 0.0))
+    each = of(mutual_information(units, places) - luck)
     values, half = half_values(halved, len(codes), seed)
     value = float(each.mean())
-    more = {"units": each.tolist()}
-    return Reading(value, max(value - half, 0.0), value + half, len(codes), more=more, replicates=values)
+    # a unit on the edge of being told jumps: the ends hold what halves of the rows gave as well
+    low, high = np.quantile(values, (0.025, 0.975)).tolist()
+    low, high = max(min(value - half, low), 0.0), max(value + half, high)
+    return Reading(value, low, high, len(codes), more={"units": each.tolist()}, replicates=values)
 
 
 def modularity_of(information: np.ndarray) -> np.ndarray:

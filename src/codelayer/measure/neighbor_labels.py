@@ -7,15 +7,16 @@ Skips  approximate search; rows tied at the k-th place share it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ..errors import DataError
-from .all_labels import INTERVAL, NULL, UNCALIBRATED, answered, curve_reading
+from .all_labels import NULL, UNCALIBRATED, answered, curve_reading
 from .draws import class_index, numbers, scored_classes, task_of
 from .folds import group_ids
-from .neighbors import EXACT_ROWS, Distances, anchor_rows, blocks
+from .neighbors import EXACT_ROWS, PART_ROWS, PARTS, Distances, anchor_rows, blocks, quartiles, replicates_of
 from .record import Z95, Reading, metric
 
 COST = "n^2 d time, n memory; above 10,000 rows 1,000 anchors"
@@ -28,7 +29,7 @@ TWIN, LUCK = 0.1, 0.01
     worst=0.0,
     best=1.0,
     null=NULL,
-    interval=INTERVAL,
+    interval="resampled scored rows, or groups, widened to what random parts of the rows (of at most 400) vary",
     cost=COST,
     distrust="copies of one sample under different rows, unless groups= tells them (the note says when it looks so)",
     source="Cover and Hart 1967; leave-one-out",
@@ -69,7 +70,13 @@ def knn_score(
     alone = "" if classes is None or groups is None else _alone_note(y, groups)
     reading = curve_reading(near, groups, seed, alone or _twin_note(twins, groups))
     reading.more.update({"double": double.area, "near_twins": twins})
-    return reading
+
+    def part(rows: np.ndarray) -> float:
+        some = None if groups is None else groups[rows]
+        voted = neighbor_means(codes[rows], values[rows], (n_neighbors,), np.arange(len(rows)), some, cosine)[0][0]
+        return answered(task, classes, (voted[:, 0] if classes is None else voted.argmax(1))[None], y[rows]).area
+
+    return _widened(reading, part, groups, len(y), seed)
 
 
 @metric(
@@ -145,6 +152,38 @@ def neighbor_means(
     return out, _twins(*np.concatenate(near, axis=1), counts[-1], _spread(_scaled(codes, cosine)))
 
 
+def _widened(
+    reading: Reading, part: Callable[[np.ndarray], float], groups: np.ndarray | None, n: int, seed: int
+) -> Reading:
+    """The interval widened to what the score varies by, where rows vote for one another.
+
+    Resampled answers know nothing of the rows that voted. Random parts of the rows (or of the groups) do, and their
+    spread is that of the score of all n rows; where only some rows were asked, what these vary by comes on top.
+    part  row numbers -> the score of these rows among themselves
+    """
+    ids = np.arange(n) if groups is None else group_ids(groups, n)
+    count = int(ids.max()) + 1
+    rng = np.random.default_rng([seed, 41])
+    size = min(count // 2, max(8, PART_ROWS * count // n))
+    try:
+        drawn = [np.isin(ids, rng.choice(count, size, replace=False)) for _ in range(PARTS)] if count >= 16 else []
+        values = np.array([part(np.flatnonzero(one)) for one in drawn])
+    except DataError:  # a part of too few rows or classes
+        return reading
+    if len(values) == 0 or reading.low is None or reading.high is None:
+        return reading
+    ends = reading.low, reading.high
+    replicates, own = replicates_of(count, size, values), (ends[1] - ends[0]) / (2 * Z95)
+    spread = (float(replicates.var(ddof=1)) + (own**2 if reading.n < n else 0.0)) ** 0.5
+    # two cards are compared on the same parts; what the asked rows add is in the points
+    reading = replace(reading, replicates=replicates, points=reading.points if reading.n < n else None)
+    if spread <= own or own == 0:
+        return reading
+    low, high = (reading.value + (end - reading.value) * spread / own for end in ends)
+    # chance is 0 for numbers alone, whose R2 has no lowest value
+    return replace(reading, low=low if reading.chance == 0 else max(0.0, low), high=min(1.0, high))
+
+
 def _twins(first: np.ndarray, last: np.ndarray, k: int, directions: float) -> float:
     """Share of rows whose nearest row is far nearer than rows mostly are at the k-th place: copies look so.
 
@@ -213,8 +252,8 @@ def _scaled(codes: np.ndarray, cosine: bool) -> np.ndarray:
     if cosine:
         lengths = np.linalg.norm(rows / (np.abs(rows).max() or 1.0), axis=1, keepdims=True)
         return rows / (np.abs(rows).max() or 1.0) / np.where(lengths > 0, lengths, 1.0)
-    rows -= rows.min(0)
-    return np.ldexp(rows, -int(np.frexp(rows.max())[1]))
+    rows -= quartiles(rows)[1]
+    return np.ldexp(rows, -int(np.frexp(np.abs(rows).max())[1]))
 
 
 def _alone_note(y: np.ndarray, groups: np.ndarray) -> str:

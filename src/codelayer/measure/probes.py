@@ -74,7 +74,7 @@ class LinearProbe:
         self.classes: np.ndarray | None
         self.classes, places = np.unique(y, return_inverse=True)
         if len(self.classes) < 2:
-            raise DataError(f"a probe was given one class only ({y[0]!r})", "label rows of at least two classes")
+            raise DataError(f"a probe was given one class only ({y[0]})", "label rows of at least two classes")
         coef, intercept = _logistic(scaled, places, len(self.classes), self.strength)
         if len(self.classes) == 2:
             coef, intercept = np.vstack([-coef, coef]) / 2, np.concatenate([-intercept, intercept]) / 2

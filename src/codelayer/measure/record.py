@@ -26,6 +26,7 @@ from .spread import Z95 as Z95
 from .spread import mean_half
 
 FEW_ROWS = 30
+ROUNDED = 1e-12
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,8 @@ class Metric:
                 "the values are too large or too small: rescale them",
             )
         rows = max((len(part) for need in self.needs for part in parts_of(need, given[need])), default=0)
-        return self._within(_if_it_varies(reading, rows))
+        scale = 0.0 if self.worst is None or self.best is None else abs(self.best - self.worst)
+        return self._within(_if_it_varies(reading, rows, scale))
 
     def _within(self, reading: Reading) -> Reading:
         # a normal interval may reach past a perfect score
@@ -203,9 +205,11 @@ def one_thread() -> Generator[None]:
         yield
 
 
-def _if_it_varies(reading: Reading, rows: int) -> Reading:
-    # few rows that happen to agree do not tell how much other rows would
-    if reading.low is None or reading.low != reading.high or rows >= FEW_ROWS:
+def _if_it_varies(reading: Reading, rows: int, scale: float) -> Reading:
+    # few rows that happen to agree (but for rounding) do not tell how much other rows would
+    if reading.low is None or reading.high is None or rows >= FEW_ROWS:
+        return reading
+    if reading.high - reading.low > ROUNDED * max(abs(reading.low), abs(reading.high), scale):
         return reading
     note = "; ".join(part for part in (reading.note, f"no interval: the {rows} rows do not differ in it") if part)
     return replace(reading, low=None, high=None, note=note)

@@ -44,7 +44,7 @@ def cka(codes: np.ndarray, x: np.ndarray) -> Reading:
     """
     left, right = _ready("codes", codes), _ready("x", x)
     value, half = similarity(left, right)
-    return Reading(value, value - half, value + half, len(left.rows), 0.0)
+    return Reading(value, max(value - half, -1.0), min(value + half, 1.0), len(left.rows), 0.0)
 
 
 @metric(
@@ -110,7 +110,7 @@ def layer_similarity(layers: Mapping[str, np.ndarray], rows: int = 4000, seed: i
     value, half = float(np.diagonal(matrix, 1).mean()), jackknife_half(np.mean(points, axis=0))
     more = {"stages": names, "matrix": matrix.tolist(), "halves": halves.tolist()}
     note = f"{rows} of {n} rows" if len(chosen) < n else ""
-    return Reading(value, value - half, value + half, len(chosen), 0.0, note, more)
+    return Reading(value, max(value - half, -1.0), min(value + half, 1.0), len(chosen), 0.0, note, more)
 
 
 @dataclass(frozen=True, eq=False)

@@ -143,7 +143,13 @@ def _gaps(codes: np.ndarray, flat: np.ndarray, decode: Decode | None) -> np.ndar
     scaled = unit_range(flat)
     if decode is None:
         return _ridge_gaps(unit_range(codes), scaled)
-    back = floats("what decode gives", decode(codes))
+    try:
+        back = floats("what decode gives", decode(codes))
+    except DataError:
+        raise
+    except Exception as error:  # whatever a caller's function may raise
+        told = f"decode failed on codes of {codes.shape[1]} units: {type(error).__name__}: {error}"
+        raise DataError(told, "give the decoder of these codes, a function of (n, units)") from error
     if back.shape != flat.shape:
         raise DataError(
             f"decode gave an array of shape {back.shape} for {flat.shape[0]} samples of {flat.shape[1]} features",

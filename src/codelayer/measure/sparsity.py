@@ -50,7 +50,8 @@ def hoyer(codes: np.ndarray, x: np.ndarray | None = None, rebuilt: np.ndarray | 
 
     def points(size: np.ndarray) -> np.ndarray:
         root = size.shape[1] ** 0.5
-        return (root - size.sum(1) / np.sqrt((size**2).sum(1))) / (root - 1)
+        found = np.clip((root - size.sum(1) / np.sqrt((size**2).sum(1))) / (root - 1), 0, 1)
+        return np.where(size.min(1) == size.max(1), 0, found)  # and not what rounding makes of 0
 
     return beside(_per_sample(codes, points), codes, x, rebuilt)
 

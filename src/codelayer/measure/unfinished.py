@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ..bundle import from_json, plain, write_atomic
+from ..bundle.disk import writing
 from .arrays import CALLABLES
 from .arrays import plain as dense
 from .given import Given
@@ -29,7 +31,7 @@ from .kept import digest
 from .record import Reading
 
 ARRAYS = ("points", "replicates")
-ASKED = 2  # rows that tell one `encode` from another
+ASKED = 64  # rows, from all over, that tell one `encode` from another
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,20 @@ class Unfinished:
 
     folder: Path
     content: str
+
+    def opened(self) -> Unfinished:
+        """Itself, once a file could be written there: better said now than after the first reading.
+
+        errors  RunError: the folder is a file, or cannot be made or written
+        """
+        with writing(self.folder):
+            new = [one for one in (self.folder, *self.folder.parents) if not one.exists()]
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=self.folder):
+                pass
+            for one in new:
+                one.rmdir()
+        return self
 
     def known(self, job: tuple[str, ...], options: Mapping[str, Any]) -> tuple[Reading, float] | None:
         """The reading of a job (variant, metric, nuisance) and the seconds it took, where it is there."""
@@ -63,7 +79,8 @@ class Unfinished:
 
         errors  RunError: full disk, no permission
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         told = {name: value for name, value in vars(reading).items() if name not in ARRAYS}
         arrays = {name: getattr(reading, name) for name in ARRAYS}
         held = {name: np.ascontiguousarray(one, np.float32) for name, one in arrays.items() if one is not None}
@@ -87,7 +104,7 @@ def clear(folder: str | Path) -> None:
 def content_of(found: Given, seed: int) -> str:
     """What a card is given, as a text: the content of every array, a few answers of the callables, the seed.
 
-    Rivals and shuffled codes follow from it.
+    Rivals and shuffled codes follow from it. A function that changed and still answers 64 rows alike is not told apart.
     """
     from .. import __version__
 
@@ -96,10 +113,18 @@ def content_of(found: Given, seed: int) -> str:
         one = found.arrays[name]
         if name in CALLABLES:  # with x it was seen to answer, see `given`
             source = found.arrays["x" if name == "encode" else "codes"] if "x" in found.arrays else None
-            one = None if source is None else dense(one(source[:ASKED]))
+            one = None if source is None else _answers(one, source)
         told.append((name, _told(one)))
     told.append([(name, _told(one)) for name, one in found.nuisances.items()])
     return hashlib.blake2b(repr(told).encode(), digest_size=16).hexdigest()
+
+
+def _answers(function: Callable[[np.ndarray], Any], source: np.ndarray) -> Any:
+    rows = np.unique(np.linspace(0, len(source) - 1, ASKED).astype(np.intp))
+    try:
+        return dense(function(source[rows]))
+    except Exception as error:  # whatever a caller's function raises, the metric that asks it says so
+        return str(error)
 
 
 def _told(value: Any) -> Any:

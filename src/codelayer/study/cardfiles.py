@@ -112,7 +112,9 @@ def card_of_files(
 def _kept(values: np.ndarray, seed: int) -> tuple[np.ndarray, list[str]]:
     """Rows that have a code, at most MOST_ROWS of them, and what to say about the others."""
     good = ~np.isnan(values).any(axis=1)
-    notes = [f"{(~good).sum():,} rows have no code (NaN) and are left out"] if not good.all() else []
+    lost = int((~good).sum())
+    told = "1 row has no code (NaN) and is" if lost == 1 else f"{lost:,} rows have no code (NaN) and are"
+    notes = [f"{told} left out"] if lost else []
     kept = coded = np.flatnonzero(good)
     if len(coded) > MOST_ROWS:
         kept = np.sort(np.random.default_rng([seed, 41]).permutation(coded)[:MOST_ROWS])
