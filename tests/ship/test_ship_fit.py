@@ -107,6 +107,20 @@ def test_a_run_stopped_after_the_report_was_opened_keeps_its_budget_and_its_choi
     assert done.chosen == other and not noted.exists()
 
 
+@pytest.mark.parametrize("frame", [True, False])
+def test_a_column_that_float32_blurs_is_named_before_the_fits_and_where_nothing_can_be_exported(tmp_path, frame):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 3)) + [0, 0, 1e8]
+    y = np.where(x[:, 2] > 1e8, "up", "down")
+    name = "c" if frame else "x2"
+    data = pd.DataFrame(x, columns=["a", "b", "c"]) if frame else load_data(x, y)
+    said: list[str] = []
+    with pytest.raises(DataError, match=f"column '{name}' varies by less.*subtract a constant"):
+        fit(tmp_path / "out", data.assign(y=y) if frame else data, candidates=["raw"], say=said.append,
+            **({"label": "y"} if frame else {}))  # fmt: skip
+    assert any(f"note: column '{name}'" in line for line in said)
+
+
 def _files_say_what_was_chosen(done: Shipped) -> None:
     facts = json.loads((done.folder / "ship.json").read_text(encoding="utf-8"))
     assert facts == done.facts and facts["chosen"] in done.candidates

@@ -41,7 +41,7 @@ from .concluding import conclude
 from .fits import Target
 from .found import Found
 from .outcome import Shipped
-from .planning import Plan, planned
+from .planning import COARSE, Plan, coarse_columns, planned
 from .weighing import Weighing
 
 TARGETS = ("server", "edge")
@@ -86,6 +86,7 @@ class Fit:
     say: Callable[[str], None] = print
     warnings_: list[str] = field(default_factory=list)
     missing_: list[tuple[str, str]] = field(default_factory=list)
+    hint_: str = ""
 
     def run(self) -> Shipped:
         """Do the work (or continue it).
@@ -123,7 +124,7 @@ class Fit:
         plan = self._plan(parts, target)
         self._announce(parts, plan, budget, run.resumed)
         weighing = Weighing(
-            parts, target, plan.candidates, run.state, self.seed, plan.workers, self.threads, self._aside
+            parts, target, plan.candidates, run.state, self.seed, plan.workers, self.threads, self._aside, self.hint_
         )
         with Progress("ship fit", total=weighing.steps, unit="steps") as progress:
             weighing.fit(progress)
@@ -206,6 +207,12 @@ class Fit:
             self.warnings_.append(
                 f"{name!r} alone predicts the label ({value:.3f}): if it is known only afterwards, --drop it"
             )
+        if coarse := coarse_columns(train_x, schema):
+            self.hint_ = (
+                f"column {coarse[0]!r} varies by less than {COARSE:g} of its mean, which float32 blurs: subtract a "
+                "constant from it first"
+            )
+            self.warnings_.append(self.hint_)
         if not self.candidates and (why := without_boosting()):
             self.missing_.append(("LightGBM", why))
         chosen: list[Candidate] = line_up(schema, target.task, tuple(self.candidates), self.quick)
