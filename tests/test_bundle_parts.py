@@ -36,6 +36,9 @@ def test_bundles_of_every_past_version_load_and_give_their_codes(version, case):
         warnings.simplefilter("ignore")
         made = model.transform(rows)
     assert np.abs(made - wanted).max() <= 1e-5 * np.abs(wanted).max()
+    if "answers" in about:
+        told = [float(one) if case == "number" else one for one in about["answers"]]
+        assert model.predict(rows).tolist() == (pytest.approx(told, rel=1e-5) if case == "number" else told)
     found = verified(path)
     assert found.rows == 4 and found.golden < 1e-5 and (found.onnx is None) == ("model.onnx" not in found.sizes)
 
@@ -244,3 +247,27 @@ def test_loading_a_bundle_that_was_pickled_runs_nothing(tmp_path):
     with pytest.raises(BundleError):
         codelayer.load(tmp_path / "trap.zip")
     assert not (tmp_path / "sprung").exists()
+
+
+def test_a_bundle_without_golden_rows_or_with_odd_statistics_is_not_verified(tmp_path):
+    Pca(2).fit(X).save(tmp_path / "b")
+    found = bundle.read(tmp_path / "b")
+    kept = found.reference()
+    none = {name: values[:0] for name, values in found.golden.items()}
+    fewer = found.golden | {"codes": found.golden["codes"][:1]}
+    for golden in ({}, none, fewer):
+        bundle.write(tmp_path / "g", found.kind, found.plan, found.tensors, golden)
+        with pytest.raises(BundleError, match="no golden rows"):
+            verified(tmp_path / "g")
+    for odd, name in (
+        ({"nonsense": np.ones(3)}, "levels"),
+        (kept | {"more": np.ones(3)}, "more"),
+        (kept | {"codes.mean": kept["codes.mean"] * np.nan}, "codes.mean"),
+        (kept | {"codes.mean": np.ones(3, np.float32)}, "codes.mean"),
+        (kept | {"inputs.sketch": np.ones((33, 4), np.float32)}, "inputs.sketch"),
+        (kept | {"inputs.index": kept["inputs.index"] + 1}, "inputs.index"),
+        ({key: value for key, value in kept.items() if key != "inputs.quantiles"}, "inputs.quantiles"),
+    ):
+        bundle.attach(tmp_path / "b", "reference.safetensors", parts.packed(odd))
+        with pytest.raises(BundleError, match=f"not what a fit keeps: '{name}'"):
+            verified(tmp_path / "b")

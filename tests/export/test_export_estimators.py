@@ -94,6 +94,7 @@ def test_a_threshold_is_rounded_so_that_every_float32_stays_on_its_side():
         (lightgbm.LGBMRegressor(**QUIET, objective="poisson"), X, "poisson"),
         (HistGradientBoostingClassifier(max_iter=2, categorical_features=[20]), np.rint(X), "categories"),
         (make_pipeline(StandardScaler(), HistGradientBoostingClassifier(max_iter=2)), X, "HistGradientBoosting"),
+        (HistGradientBoostingRegressor(max_iter=2, loss="poisson"), X, "loss='poisson'"),
     ],
 )
 def test_what_cannot_be_exported_is_named_and_nothing_is_written(model, x, named, tmp_path):

@@ -49,6 +49,71 @@ def test_data_in_other_files_is_refused_wherever_it_hides(tmp_path):
         session(path)
 
 
+def test_data_in_other_files_are_refused_in_functions_sparse_tensors_and_lists():
+    function = helper.make_function(
+        "mine",
+        "F",
+        ["x"],
+        ["c"],
+        [helper.make_node("Constant", [], ["c"], value=outside())],
+        [helper.make_opsetid("", 20)],
+    )
+    sparse = helper.make_sparse_tensor(outside(), numpy_helper.from_array(np.arange(2), "i"), [4])
+    inner = helper.make_graph([], "inner", [], [], [outside()])
+    listed = [helper.make_node("Constant", [], ["c"], **{name: one}) for name, one in lists_of(sparse, inner).items()]
+    whole = model()
+    whole.graph.sparse_initializer.append(sparse)
+    trained = model()
+    trained.training_info.add().algorithm.CopyFrom(inner)
+    for one in (model(functions=[function]), whole, trained, *[model(nodes=[node]) for node in listed]):
+        with pytest.raises(BundleError, match="other files"):
+            check_model(one.SerializeToString())
+
+
+def lists_of(sparse, inner):
+    return {"tensors": [outside()], "graphs": [inner], "sparse_value": sparse, "sparse_tensors": [sparse]}
+
+
+def varint(value: int, bytes_: int = 0) -> bytes:
+    """A number as protobuf writes it, or padded to so many bytes."""
+    out = b""
+    while value > 127 or len(out) + 1 < bytes_:
+        out += bytes([value & 127 | 128])
+        value >>= 7
+    return out + bytes([value])
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        pytest.param(varint((7 << 3 | 2) + (1 << 32)), id="bits above 32, which protobuf drops"),
+        pytest.param(varint((7 << 3 | 2) + (1 << 63)), id="bit 63"),
+        pytest.param(varint((7 << 3 | 2) + (1 << 69)), id="bits above 64"),
+        pytest.param(varint(7 << 3 | 2, 5), id="padded"),
+        pytest.param(varint(2), id="number 0"),
+        pytest.param(varint(7 << 3 | 3), id="a group"),
+        pytest.param(varint(7 << 3 | 6), id="no such kind"),
+    ],
+)
+def test_a_graph_cannot_hide_behind_a_number_that_is_written_oddly(tag):
+    whole = model(constants=[outside()])
+    graph = whole.graph.SerializeToString()
+    whole.ClearField("graph")
+    with pytest.raises(BundleError, match="no ONNX model"):
+        session(whole.SerializeToString() + tag + varint(len(graph)) + graph)
+    if tag[0] == 7 << 3 | 2 | 128:
+        honest = varint(7 << 3 | 2)
+        with pytest.raises(BundleError, match="no ONNX model"):
+            session(whole.SerializeToString() + honest + varint(len(graph) + (1 << 64)) + graph)
+        with pytest.raises(BundleError, match="other files"):
+            session(whole.SerializeToString() + honest + varint(len(graph)) + graph)
+
+
+def test_the_format_that_is_read_by_other_rules_is_refused():
+    with pytest.raises(BundleError, match="own format"):
+        session(b"\x0d\0\0\0ORTM" + model().SerializeToString())
+
+
 def test_operators_of_other_libraries_are_refused():
     with pytest.raises(BundleError, match=r"operators of 'evil\.ops'"):
         session(model(domains=("", "evil.ops")).SerializeToString())

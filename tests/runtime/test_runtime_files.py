@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from codelayer import bundle
 from codelayer.data.tables import Table
 from codelayer.learn.baselines import Pca
 from codelayer.learn.heads import Head, Headed
@@ -167,3 +168,30 @@ def test_a_wrong_output_a_missing_head_and_a_missing_bundle_are_told(made, run, 
     with pytest.raises(SystemExit) as wrong:
         run("nonsense")
     assert wrong.value.code == 2
+
+
+@pytest.mark.parametrize("digits", [400, 5000])
+@pytest.mark.parametrize("kind", ["array", "table.zip"])
+def test_whole_numbers_of_very_many_digits_are_told(made, run, tmp_path, capsys, digits, kind):
+    row = '{"x0": 1, "x1": 2, "x2": 3, "x3": N}' if kind == "array" else '{"size": N, "colour": "red"}'
+    for end in ("json", "jsonl"):
+        text = row.replace("N", "9" * digits)
+        (tmp_path / f"rows.{end}").write_text(f"[{text}]" if end == "json" else text)
+        done = run("encode", tmp_path / kind, tmp_path / f"rows.{end}", "--out", tmp_path / "z.npy")
+        said = capsys.readouterr().err
+        assert done == 2 and said.startswith("error: ") and not (tmp_path / "z.npy").exists()
+
+
+def test_an_onnx_form_of_another_width_or_type_is_told(made, run, tmp_path, capsys):
+    from onnx import TensorProto, helper
+
+    np.save(tmp_path / "x.npy", X)
+    made[0].code.save(tmp_path / "code")
+    for width, kind in ((7, TensorProto.FLOAT), (4, TensorProto.DOUBLE), (4, TensorProto.STRING)):
+        infos = [helper.make_tensor_value_info(name, kind, ["n", width]) for name in ("x", "code")]
+        graph = helper.make_graph([helper.make_node("Identity", ["x"], ["code"])], "g", infos[:1], infos[1:])
+        form = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+        bundle.attach(tmp_path / "code", "model.onnx", form.SerializeToString())
+        words = ("encode", tmp_path / "code", tmp_path / "x.npy", "--out", tmp_path / "z.npy", "--engine", "onnx")
+        assert run(*words) == 2
+        assert "model.onnx in" in capsys.readouterr().err

@@ -101,7 +101,12 @@ def test_a_fresh_process_tells_cold_start_and_memory():
 
 @pytest.mark.parametrize(
     ("models", "more", "told"),
-    [([], {}, "no model"), ([b""], {"threads": 0}, "threads=0"), ([b""], {"batches": (0,)}, "batch=0")],
+    [
+        ([], {}, "no model"),
+        ([b""], {"threads": 0}, "threads=0"),
+        ([b""], {"batches": (0,)}, "batch=0"),
+        *[([b""], {"seconds": seconds}, "seconds=") for seconds in (0.0, -1.0, float("nan"), float("inf"))],
+    ],
 )
 def test_wrong_use_is_refused(models, more, told):
     with pytest.raises(DataError, match=told):

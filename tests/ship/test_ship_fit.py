@@ -15,7 +15,7 @@ from codelayer import bundle, cli
 from codelayer.data import load_data
 from codelayer.data.load import Data
 from codelayer.errors import DataError, RunError
-from codelayer.ship import Fit, Shipped, weighing
+from codelayer.ship import Fit, Shipped, fitting, weighing
 from codelayer.ship.verify import verified
 from codelayer.study.parts import make_parts
 
@@ -84,6 +84,41 @@ def test_a_refused_budget_writes_nothing_and_a_wider_one_continues_to_what_one_r
     assert fit(out, str(mixed), **options).facts == done.facts
     with pytest.raises(RunError, match="another budget"):
         fit(out, str(mixed), **{**options, "max_size_mb": 40.0})
+
+
+def test_a_run_stopped_after_the_report_was_opened_keeps_its_budget_and_its_choice(mixed, tmp_path, monkeypatch):
+    options = {"label": "y", "candidates": ["raw", FOREST], "quick": True}
+    with monkeypatch.context() as patched:
+
+        def stop(found):
+            raise KeyboardInterrupt
+
+        patched.setattr(fitting, "conclude", stop)
+        with pytest.raises(KeyboardInterrupt):
+            fit(tmp_path / "out", str(mixed), **options)
+    noted = tmp_path / "out" / "checkpoints" / fitting.OPENED
+    about = json.loads(noted.read_text())
+    assert about["budget"] == {} and about["winner"] in ("raw", FOREST)
+    with pytest.raises(RunError, match="another budget"):
+        fit(tmp_path / "out", str(mixed), max_size_mb=50.0, **options)
+    other = {"raw": FOREST, FOREST: "raw"}[about["winner"]]
+    noted.write_text(json.dumps(about | {"winner": other}))  # as if the latencies had been others then
+    done = fit(tmp_path / "out", str(mixed), **options)
+    assert done.chosen == other and not noted.exists()
+
+
+@pytest.mark.parametrize("frame", [True, False])
+def test_a_column_that_float32_blurs_is_named_before_the_fits_and_where_nothing_can_be_exported(tmp_path, frame):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 3)) + [0, 0, 1e8]
+    y = np.where(x[:, 2] > 1e8, "up", "down")
+    name = "c" if frame else "x2"
+    data = pd.DataFrame(x, columns=["a", "b", "c"]) if frame else load_data(x, y)
+    said: list[str] = []
+    with pytest.raises(DataError, match=f"column '{name}' varies by less.*subtract a constant"):
+        fit(tmp_path / "out", data.assign(y=y) if frame else data, candidates=["raw"], say=said.append,
+            **({"label": "y"} if frame else {}))  # fmt: skip
+    assert any(f"note: column '{name}'" in line for line in said)
 
 
 def _files_say_what_was_chosen(done: Shipped) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 
 import numpy as np
@@ -278,3 +279,38 @@ def test_a_graph_with_data_in_other_files_is_refused(tmp_path):
     onnx.save_model(model, tmp_path / "m.onnx", save_as_external_data=True, size_threshold=0, location="data")
     with pytest.raises(BundleError, match="keeps data in other files"):
         open_model(tmp_path / "m.onnx")
+
+
+def bomb(path, size, kind=zipfile.ZIP_DEFLATED, entries=1):
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        for place in range(entries):
+            with archive.open(f"{place}.npy", "w") as file:
+                for _ in range(size >> 20):
+                    file.write(bytes(1 << 20))
+    return path
+
+
+def test_a_skops_file_that_unpacks_to_far_more_than_its_size_is_refused(tmp_path):
+    with pytest.raises(BundleError, match="would take 83,886,080 unpacked"):
+        read_skops(bomb(tmp_path / "bomb.skops", 40 << 20, entries=2))
+    for kind in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with pytest.raises(BundleError, match="compressed in a way"):
+            read_skops(bomb(tmp_path / "other.skops", 1 << 20, kind))
+    with pytest.raises(BundleError, match=r"has 200,001 entries"):
+        path = bomb(tmp_path / "many.skops", 0, zipfile.ZIP_STORED, 1)
+        data = bytearray(path.read_bytes())
+        end = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 200_001, 200_001, 51, 35)
+        locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, len(data) - 22, 1)
+        path.write_bytes(
+            data[:-22]
+            + end
+            + locator
+            + struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, *[2**16 - 1] * 2, *[2**32 - 1] * 2, 0)
+        )
+        read_skops(path)
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_forest_that_was_packed_tightly_is_read(tmp_path, forest, kind):
+    skops.io.dump(forest, tmp_path / "f.skops", compression=kind)
+    assert (read_skops(tmp_path / "f.skops", [TREE]).predict(X) == forest.predict(X)).all()

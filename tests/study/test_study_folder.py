@@ -94,7 +94,9 @@ def test_a_test_set_replaces_the_report_part(tmp_path: Path):
 
 def test_what_a_time_limit_drops_is_stated(tmp_path: Path):
     x, y = clusters()
-    verdict = study(tmp_path / "out", x, label=y, time_limit=0.001)
+    said: list[str] = []
+    verdict = study(tmp_path / "out", x, label=y, time_limit=0.001, say=said.append)
+    assert any("but the budget is 0.001 min: it is too short even for" in line for line in said)
     assert {"what": "undercomplete", "why": verdict["not_measured"][0]["why"]} in verdict["not_measured"]
     assert "raw" in verdict["area"]
 

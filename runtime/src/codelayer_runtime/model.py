@@ -39,7 +39,7 @@ class Model:
     """
 
     def __init__(self, found: bundle.Bundle, engine: str, threads: int) -> None:
-        self.kind = found.kind
+        self.kind, self._path = found.kind, found.path
         beside = found.kind in ("headed", "forest")
         plan = found.plan["code"] if beside else found.plan
         kind = str(plan["kind"]) if beside else found.kind
@@ -123,7 +123,15 @@ class Model:
     def _codes(self, rows: Any) -> np.ndarray:
         if self._coder is not None:
             return self._coder(self.schema.encode(rows))
-        return self._session.run([self._output], feeds(self.schema, rows, self.task))[0]
+        given = feeds(self.schema, rows, self.task)
+        try:
+            return self._session.run([self._output], given)[0]
+        except Exception as error:  # whatever ONNX Runtime says of a form of another model
+            reason = " ".join(str(error).split())[:200]
+            raise BundleError(
+                f"{bundle.ONNX} in {self._path} does not read this bundle's rows: {reason}",
+                "make it anew: codelayer ship export, then codelayer ship attach",
+            ) from None
 
     def _answers(self, rows: Any) -> np.ndarray:
         if self._head is None:
@@ -158,7 +166,7 @@ class Model:
             made.append(row["x"] if "x" in row else [row[name] for name in self.schema.names])
         try:
             return np.asarray(made, np.float64).reshape(len(made), *shape)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise DataError("a row holds something else than the numbers of a sample", f"give shape {shape}") from None
 
     def _check_golden(self, found: bundle.Bundle) -> None:
@@ -169,6 +177,8 @@ class Model:
         if "rows" not in found.golden or "codes" not in found.golden:
             raise BundleError(f"{found.path} holds no golden rows to check this machine by", "save it again")
         rows, codes = found.golden["rows"], found.golden["codes"]
+        if not rows.size or not codes.size:
+            raise BundleError(f"{found.path} holds no golden rows to check this machine by", "save it again")
         if self._coder is not None:
             made, tolerance = self._coder(rows), NUMPY_TOLERANCE
         else:

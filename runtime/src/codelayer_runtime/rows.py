@@ -50,7 +50,9 @@ def read_blocks(path: str | Path, schema: Schema, size: int) -> Iterator[Any]:
         while block := list(itertools.islice(records, size)):
             count += len(block)
             yield block if isinstance(block[0], dict) else np.asarray(block, np.float64)
-    except (UnicodeDecodeError, csv.Error, json.JSONDecodeError, RecursionError, OverflowError) as error:
+    except DataError:
+        raise
+    except (ValueError, csv.Error, RecursionError, OverflowError) as error:  # json's ValueError: too many digits
         raise DataError(f"{path} cannot be read: {' '.join(str(error).split())[:160]}", "write it again") from None
     if not count:
         raise DataError(f"{path} has no rows", "give at least one")

@@ -23,6 +23,7 @@ import safetensors.numpy
 
 from ..errors import BundleError
 from .jsontext import from_json
+from .zips import START, check_directory
 
 FORMAT = 1
 ABOUT, WEIGHTS, GOLDEN = "bundle.json", "weights.safetensors", "golden.safetensors"
@@ -30,6 +31,8 @@ REFERENCE, ONNX = "reference.safetensors", "model.onnx"
 ALWAYS, OPTIONAL = (WEIGHTS, GOLDEN), (REFERENCE, ONNX)
 MAX_BYTES = {ABOUT: 16 << 20, WEIGHTS: 8 << 30, GOLDEN: 256 << 20, REFERENCE: 16 << 20, ONNX: (2 << 30) - 1}
 MAX_HEADER, MAX_TENSORS = 16 << 20, 10_000
+MOST_ENTRIES, MOST_DIRECTORY = 64, 1 << 20  # a bundle has five parts; one more is refused by its name
+MOST_EXTRA = 64  # bytes behind an entry's name: its times and owner, or sizes above 4 GB
 PASSED_OVER = ("checkpoints", ".lock")
 FIELDS = {"format": int, "kind": str, "written_by": str, "plan": dict, "facts": dict, "parts": dict, "sha256": str}
 AGAIN = "fetch a fresh copy, or save it again"
@@ -49,14 +52,16 @@ class Opened:
 def opened(path: Path) -> Generator[Opened, None, None]:
     """A folder or zip whose parts can be opened; nothing but sizes and names is read before.
 
-    errors  BundleError: no bundle, a link, a part too large, a zip that is compressed, encrypted or holds a name twice
+    errors  BundleError: no bundle, a link, a part too large, a zip that is compressed, encrypted, holds a name twice or
+            anything before, between or behind its parts
     """
     if path.is_dir():
         yield _folder(path)
         return
     with open(path, "rb") as file:
-        if file.read(4) != b"PK\x03\x04":
+        if file.read(4) != START:
             raise BundleError(f"{path} is not a bundle", "a bundle is a folder or a .zip written by codelayer")
+        check_directory(path, file, MOST_ENTRIES, MOST_DIRECTORY)
         with zipfile.ZipFile(file) as archive:
             yield _zip(path, archive)
 
@@ -82,6 +87,11 @@ def _zip(path: Path, archive: zipfile.ZipFile) -> Opened:
     for entry in entries:
         if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
             raise BundleError(f"{path} is compressed, which a bundle never is", "unpack it and give the folder")
+    placed = sorted(entries, key=lambda one: one.header_offset)
+    starts = [one.header_offset for one in placed] + [archive.start_dir]
+    ends = [0, *[one.header_offset + 30 + len(one.filename.encode()) + one.file_size for one in placed]]
+    if not all(0 <= start - end <= MOST_EXTRA for start, end in zip(starts, ends, strict=True)) or starts[0] != 0:
+        raise BundleError(f"{path} holds more than its parts, or less", AGAIN)
     known = [one for one in entries if one.filename in MAX_BYTES]
     sizes = {one.filename: _bounded(path, one.filename, one.file_size) for one in known}
     return Opened(path, sizes, sorted(names - set(MAX_BYTES)), archive.open)

@@ -17,6 +17,7 @@ from ..errors import BundleError, CodelayerError
 
 MOST_BYTES = 2**31 - 1  # protobuf reads no more
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")  # the last holds what quantised models use
+OTHER_FORMAT = b"ORTM"  # at byte 4; ONNX Runtime would read such bytes by other rules than these here
 DEEPEST = 64
 AGAIN = "fetch a fresh copy, or export it again"
 # fields by message, as (number -> message inside)
@@ -79,9 +80,11 @@ def check_model(data: bytes, name: str = "the model") -> None:
     """
     if not 0 < len(data) <= MOST_BYTES:
         raise BundleError(f"{name} has {len(data):,} bytes", f"a model has 1 to {MOST_BYTES:,}")
+    if data[4:8] == OTHER_FORMAT:
+        raise BundleError(f"{name} is no ONNX model, but in ONNX Runtime's own format", "give the .onnx file")
     try:
         domains = list(_domains(memoryview(data)))
-        outside = b"location" in data and any(_keeps_data_outside(memoryview(data), _MODEL, 0))
+        outside = any(_keeps_data_outside(memoryview(data), _MODEL, 0))
     except (ValueError, IndexError, UnicodeDecodeError) as error:
         raise BundleError(f"{name} is no ONNX model ({error})", AGAIN) from None
     if not domains:
@@ -125,11 +128,16 @@ def _keeps_data_outside(message: memoryview, inside: dict[int, str], depth: int)
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
-    """(number, value) of a protobuf message: bytes and whole numbers; fixed ones are passed over."""
+    """(number, value) of a protobuf message: bytes and whole numbers; fixed ones are passed over.
+
+    Stricter than protobuf, which drops bits that it has no room for: what it reads is what is seen here.
+    """
     at, end = 0, len(message)
     while at < end:
         tag, at = _whole(message, at)
         number, wire = tag >> 3, tag & 7
+        if not 0 < number < 2**29:
+            raise ValueError(f"a part of number {number:,}")
         if wire == 0:
             value, at = _whole(message, at)
             yield number, value
@@ -148,11 +156,14 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
 
 
 def _whole(message: memoryview, at: int) -> tuple[int, int]:
+    """A number of at most 64 bits in as few bytes as it takes, and where it ends."""
     value = shift = 0
     while shift < 70:
         byte = message[at]
         value, at = value | (byte & 127) << shift, at + 1
         if byte < 128:
+            if value >= 2**64 or (byte == 0 and shift):
+                raise ValueError("a number that is not written as it should be")
             return value, at
         shift += 7
     raise ValueError("a number without end")

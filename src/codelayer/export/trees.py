@@ -20,6 +20,7 @@ from ..errors import ExportError
 from ..learn.forest import Forest, rounded_down
 from .preparing import ML, Graph
 
+IDENTITY_LOSSES = ("squared_error", "absolute_error", "quantile")  # what is added up is the answer
 FORESTS = ("RandomForestClassifier", "RandomForestRegressor", "ExtraTreesClassifier", "ExtraTreesRegressor")
 
 
@@ -123,6 +124,11 @@ def _of_forest_with_missing(model: Any) -> Trees | None:
 
 
 def _of_histograms(model: Any) -> Trees:
+    if not hasattr(model, "classes_") and model.loss not in IDENTITY_LOSSES:
+        raise ExportError(
+            f"{type(model).__name__} with loss={str(model.loss)!r} cannot be exported",
+            f"use {', '.join(IDENTITY_LOSSES)}",
+        )
     base = np.asarray(model._baseline_prediction, np.float32).ravel()
     grown = [(target, one.nodes) for stage in model._predictors for target, one in enumerate(stage)]
     if any(nodes["is_categorical"].any() for _, nodes in grown):

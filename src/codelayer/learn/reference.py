@@ -9,15 +9,17 @@ Of wide rows (over 1,024 columns) the 1,024 that vary most are described, so tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from ..data.rows import rows_of, take
+from ..errors import BundleError
 
 ROWS, COLUMNS, RANK = 1000, 1024, 32
 NUMBERS = 1 << 25  # encoded numbers looked at, at most
+SHAPES = {"index": 0, "mean": 0, "deviation": 0, "quantiles": 11, "sketch": RANK}  # name -> rows at most, 0: none
 LEVELS = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 
 
@@ -42,6 +44,33 @@ def reference_of(coder: Any, rows: Any) -> dict[str, np.ndarray]:
     for name, blocks in (("inputs", inputs), ("codes", codes)):
         kept |= {f"{name}.{key}": value for key, value in described(blocks).items()}
     return kept
+
+
+def check_reference(kept: Mapping[str, np.ndarray], features: int, units: int) -> None:
+    """Refuse statistics that `reference_of` never gives: other names or shapes, numbers that are not finite.
+
+    features, units  encoded columns of an input, and of a code
+    errors           BundleError naming the array
+    """
+    left, odd = dict(kept), []
+    levels, rows = left.pop("levels", None), left.pop("rows", None)
+    if levels is None or levels.shape != (len(LEVELS),):
+        odd.append("levels")
+    if rows is None or rows.shape != () or rows.dtype.kind != "i" or not 0 <= rows <= max(ROWS, 64):
+        odd.append("rows")
+    for name, width in (("inputs", features), ("codes", units)):
+        found = {key: left.pop(f"{name}.{key}") for key in SHAPES if f"{name}.{key}" in left}
+        count = min(width, COLUMNS)
+        for key, first in SHAPES.items() if found else ():
+            shape = found[key].shape if key in found else ()
+            if shape[-1:] != (count,) or len(shape) != 1 + bool(first) or (first and not shape[0] <= first):
+                odd.append(f"{name}.{key}")
+        index = found.get("index", np.arange(count))
+        if index.dtype.kind != "i" or (index.size and not 0 <= index.min() <= index.max() < width):
+            odd.append(f"{name}.index")
+    odd += [*left, *[name for name, values in kept.items() if not np.isfinite(values).all()]]
+    if odd:
+        raise BundleError(f"the reference statistics are not what a fit keeps: {odd[0]!r}", "save the model again")
 
 
 def sampled(rows: Any, features: int) -> Any:

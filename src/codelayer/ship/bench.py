@@ -27,6 +27,7 @@ from ..report.text import number
 from .estimators import TREE as TREE
 from .models import COMPILED, IN_PYTHON, Servable, compiled, open_model
 
+MOST_SECONDS = 3600  # per model and size
 INPUTS = 16  # different rows or batches that calls go through
 FLATTERS = 3.0  # times as long in Python as compiled, from which a sentence says so
 OPEN_GRAPH = (
@@ -120,7 +121,7 @@ def bench(
     say          told what is under way
     errors       BundleError, DataError: a model that cannot be opened, or does not read these rows
     """
-    _check(models, threads, batches)
+    _check(models, threads, batches, seconds)
     opened, sentences = _opened(models, rows, threads, compile_too, trust, say)
     given = {one.name: one.samples(max([*batches, INPUTS])) if rows is None else rows for one in opened}
     if rows is None:
@@ -144,12 +145,14 @@ def bench(
     return Bench(costs, [*sentences, *_flattering(costs)], threads)
 
 
-def _check(models: Sequence[Any], threads: int, batches: Sequence[int]) -> None:
+def _check(models: Sequence[Any], threads: int, batches: Sequence[int], seconds: float) -> None:
     if not models:
         raise DataError("there is no model to measure", "give one or more bundles, .onnx or .skops files")
     for what, values in (("threads", [threads]), ("batch", batches)):
         if any(value < 1 for value in values):
             raise DataError(f"{what}={min(values)} is not possible", "it is a whole number, at least 1")
+    if not 0 < seconds <= MOST_SECONDS:
+        raise DataError(f"seconds={seconds:g} is not possible", f"it is above 0 and at most {MOST_SECONDS:,}")
 
 
 def _opened(

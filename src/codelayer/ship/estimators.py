@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import copy
 import io
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..bundle.zips import check_directory
 from ..errors import BundleError, DataError
 from ..export.opening import library
 
 TREE = "sklearn.tree._tree.Tree"
+MOST_ENTRIES, MOST_DIRECTORY = 200_000, 64 << 20  # a forest of 10,000 trees has about 50,000
+MOST_UNPACKED, MOST_RATIO, FREE = 4 << 30, 200, 64 << 20  # bytes in all; times the file, where they are above FREE
 UNSAFE = (".pkl", ".pickle", ".joblib", ".pck")
 CONVERT = (
     'convert it where you trust it: python -c "import joblib, skops.io; '
@@ -43,7 +47,8 @@ def read_skops(path: Path, trust: Sequence[str] = ()) -> Any:
 
     trust   "sklearn.tree._tree.Tree", or nothing: skops does not trust a tree's arrays, with which a forged file could
             read other memory, so that trees are taken only where the caller says that the file is its own
-    errors  BundleError: other types, named; a damaged file. DataError: another type in `trust`
+    errors  BundleError: other types, named; a damaged file, or one that unpacks to more than 4 GB or 200 times its size
+            (at most 64 MB are always taken). DataError: another type in `trust`
     """
     other = sorted(set(trust) - {TREE})
     if other:
@@ -51,7 +56,10 @@ def read_skops(path: Path, trust: Sequence[str] = ()) -> Any:
     io_of_skops = library("skops.io", "ship")
     try:
         data = path.read_bytes()
+        _check_unpacked(path, data)
         unknown = sorted(set(io_of_skops.get_untrusted_types(data=data)))
+    except BundleError:
+        raise
     except Exception as error:
         raise BundleError(f"{path} is no skops file: {_first_line(error)}", "write it with skops.io.dump") from None
     refused = [one for one in unknown if one not in trust]
@@ -64,6 +72,22 @@ def read_skops(path: Path, trust: Sequence[str] = ()) -> Any:
         return io_of_skops.loads(data, trusted=list(unknown))
     except Exception as error:
         raise BundleError(f"{path} cannot be loaded: {_first_line(error)}", "write it again") from None
+
+
+def _check_unpacked(path: Path, data: bytes) -> None:
+    """Refuse an archive that would take much more memory than its file; zipfile never gives more than is declared."""
+    with io.BytesIO(data) as file:
+        check_directory(path, file, MOST_ENTRIES, MOST_DIRECTORY)
+        with zipfile.ZipFile(file) as archive:
+            entries = archive.infolist()
+    if any(one.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for one in entries):
+        raise BundleError(f"{path} is compressed in a way that is not read", "write it with ZIP_STORED or ZIP_DEFLATED")
+    whole, most = sum(one.file_size for one in entries), min(MOST_UNPACKED, max(FREE, MOST_RATIO * len(data)))
+    if whole > most:
+        raise BundleError(
+            f"{path} has {len(data):,} bytes and would take {whole:,} unpacked, where at most {most:,} are",
+            "write it anew with skops.io.dump, without compression",
+        )
 
 
 def on_threads(estimator: Any, threads: int) -> Any:

@@ -6,20 +6,23 @@
 Reads  any source `data.load` reads, with labels.
 Gives  a folder: model.onnx (and bundle/, where the model has one), report.html, ship.json.
 Skips  the report part of the rows until the choice is made. What was fitted is kept: the same call again continues,
-       also with a wider budget where nothing met the first.
+       also with a wider budget where nothing met the first; once a choice is made and the report part opened, it
+       stays.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import time as clock
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..bundle import from_json, plain, write_atomic
 from ..data.load import Data, load_data
 from ..data.rows import rows_of
 from ..data.schema import Schema
@@ -33,16 +36,17 @@ from ..study.look import leaks
 from ..study.parts import QUICK_ROWS, Parts, fingerprint_of, make_parts, shortened
 from .candidates import Candidate, line_up, without_boosting
 from .candidates import shortened as fewer_passes
-from .choose import EDGE_MEMORY_MB, Budget
+from .choose import EDGE_MEMORY_MB, Budget, Decision
 from .concluding import conclude
 from .fits import Target
 from .found import Found
 from .outcome import Shipped
-from .planning import Plan, planned
+from .planning import COARSE, Plan, coarse_columns, planned
 from .weighing import Weighing
 
 TARGETS = ("server", "edge")
 EVERY_LABEL = 1 << 62
+OPENED = "report-opened.json"  # in the run's checkpoints
 
 
 @dataclass
@@ -82,6 +86,7 @@ class Fit:
     say: Callable[[str], None] = print
     warnings_: list[str] = field(default_factory=list)
     missing_: list[tuple[str, str]] = field(default_factory=list)
+    hint_: str = ""
 
     def run(self) -> Shipped:
         """Do the work (or continue it).
@@ -96,6 +101,7 @@ class Fit:
         with RunFolder(folder, self._options(data), fingerprint_of(data, test)) as run:
             if run.done and (folder / "ship.json").exists():
                 return self._again(folder, budget)
+            self._check_opened(run.state, budget)
             return self._run(data, test, folder, run, budget)
 
     @property
@@ -118,7 +124,7 @@ class Fit:
         plan = self._plan(parts, target)
         self._announce(parts, plan, budget, run.resumed)
         weighing = Weighing(
-            parts, target, plan.candidates, run.state, self.seed, plan.workers, self.threads, self._aside
+            parts, target, plan.candidates, run.state, self.seed, plan.workers, self.threads, self._aside, self.hint_
         )
         with Progress("ship fit", total=weighing.steps, unit="steps") as progress:
             weighing.fit(progress)
@@ -126,6 +132,7 @@ class Fit:
             weighing.make_smaller(truth["choose"], progress)
             weighing.weigh(progress)
             decision = weighing.decide(budget)
+            decision = _noted(run.state, decision, budget)  # on the disk before the rows that report are read
             parts.open_report()
             weighing.answer("report", _truth(parts, "report"))
             progress.update(weighing.steps, "reported")
@@ -176,12 +183,15 @@ class Fit:
     def _again(self, folder: Path, budget: Budget) -> Shipped:
         done = Shipped.read(folder)
         if done.facts["budget"] != budget.limits():
-            raise RunError(
-                f"{folder} holds a choice that was made under another budget",
-                "choose another --out: the rows that report are read once per choice",
-            )
+            raise _another_budget(folder)
         self.say(f"{folder} holds this choice, complete; see {folder / 'report.html'}")
         return done
+
+    def _check_opened(self, state: Path, budget: Budget) -> None:
+        """Refuse another budget once the rows that report were read, though the run was stopped after that."""
+        opened = _opened(state)
+        if opened is not None and opened["budget"] != budget.limits():
+            raise _another_budget(state.parent)
 
     def _shortened(self, data: Data) -> Data:
         short = shortened(data, self.seed) if self.quick else data
@@ -197,6 +207,12 @@ class Fit:
             self.warnings_.append(
                 f"{name!r} alone predicts the label ({value:.3f}): if it is known only afterwards, --drop it"
             )
+        if coarse := coarse_columns(train_x, schema):
+            self.hint_ = (
+                f"column {coarse[0]!r} varies by less than {COARSE:g} of its mean, which float32 blurs: subtract a "
+                "constant from it first"
+            )
+            self.warnings_.append(self.hint_)
         if not self.candidates and (why := without_boosting()):
             self.missing_.append(("LightGBM", why))
         chosen: list[Candidate] = line_up(schema, target.task, tuple(self.candidates), self.quick)
@@ -220,6 +236,32 @@ class Fit:
             self.say("continuing a stopped run: what is done is kept")
         for line in self.warnings_:
             self.say(f"note: {line}")
+
+
+def _another_budget(folder: Path) -> RunError:
+    return RunError(
+        f"{folder} holds a choice that was made under another budget",
+        "choose another --out: the rows that report are read once per choice",
+    )
+
+
+def _opened(state: Path) -> dict[str, Any] | None:
+    """What was chosen, and under which budget, before the rows that report were read; None before that."""
+    file = state / OPENED
+    return from_json(file.read_bytes()) if file.exists() else None
+
+
+def _noted(state: Path, decision: Decision, budget: Budget) -> Decision:
+    """The decision, noted; where one was noted before a stop its winner stays, whatever the latencies are now."""
+    opened = _opened(state)
+    if opened is None:
+        noted = {"budget": budget.limits(), "winner": decision.winner}
+        write_atomic(state / OPENED, json.dumps(plain(noted)).encode())
+        return decision
+    if opened["winner"] == decision.winner:
+        return decision
+    why = "it was chosen before the run was stopped, and the rows that report were read: the choice stays"
+    return replace(decision, winner=opened["winner"], reasons=(*decision.reasons, why))
 
 
 def _target(parts: Parts) -> Target:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from ..data.rows import rows_of, take
+from ..data.schema import Schema
 from ..export.opening import library
 from ..learn.baselines import RawFeatures
 from ..learn.forecast import Forecast, forecast, resident, shortfall
@@ -26,6 +27,7 @@ from .fits import Target
 EXPORTING = 2.0  # seconds of one graph, on one quiet core
 STARTING = 8.0  # until torch's exporter made its first one, in each process
 MEASURING = 2.5  # per candidate: latency in turns, a process of its own for memory, scores
+COARSE = 1e-5  # of the mean: float32 then holds fewer than 200 values between the lowest and the highest
 FEW_TREES = 2
 STEPS_SECONDS = 0.5
 
@@ -47,6 +49,18 @@ class Plan:
     bytes: int
     workers: int
     short: str
+
+
+def coarse_columns(rows: Any, schema: Schema) -> list[str]:
+    """Names of numeric columns that vary by so little of their mean that float32, which graphs read, blurs them."""
+    if schema.kind == "table":
+        numeric = [column for column in schema.columns if column.kind == "numeric"]
+        told = [(column.name, column.high - column.low, column.mean) for column in numeric]
+    elif isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.dtype.kind in "iuf":
+        told = list(zip(schema.names, np.ptp(rows, axis=0), rows.mean(axis=0), strict=True))
+    else:
+        return []
+    return [str(name) for name, spread, mean in told if 0 < spread < COARSE * abs(mean)]
 
 
 def planned(candidates: Sequence[Candidate], train_x: Any, target: Target, seed: int, workers: int) -> Plan:

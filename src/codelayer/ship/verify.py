@@ -17,6 +17,7 @@ import numpy as np
 from .. import bundle
 from ..errors import BundleError, DataError, ExportError
 from ..export.checks import TOLERANCE, allowed, compared
+from ..learn.reference import check_reference
 from ..learn.saved import load
 
 
@@ -40,14 +41,19 @@ def verified(path: str | Path, tolerance: float = TOLERANCE) -> Verified:
     """Check a bundle as a whole.
 
     tolerance  how far codes may be off, as a share of the code's scale
-    errors     BundleError naming what is wrong: a part missing or altered, golden rows or an ONNX form that differ
+    errors     BundleError naming what is wrong: a part missing or altered, no golden rows, other statistics than a fit
+               keeps, golden rows or an ONNX form that differ
     """
     found = bundle.read(path)
     parts = {name: found.part(name) for name in found.optional}
-    found.reference()
+    reference = found.reference()
+    rows, codes = (found.golden.get(name, np.zeros((0, 1))) for name in ("rows", "codes"))
+    if not rows.size or codes.ndim != 2 or len(codes) != len(rows):
+        raise BundleError(f"{path} holds no golden rows with their codes: nothing can be checked", "save it again")
     model = load(path)
     coder = getattr(model, "code", model)
-    codes = found.golden.get("codes", np.zeros((0, 1)))
+    if bundle.REFERENCE in parts:
+        check_reference(reference, coder.schema_.features, codes.shape[1])
     golden = coder.check_golden(found.golden) / _scale(codes)
     if not golden <= tolerance:
         raise BundleError(

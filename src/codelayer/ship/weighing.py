@@ -66,6 +66,7 @@ class Cost:
 class Weighing:
     """All candidates of one `ship fit`.
 
+    hint     what to do where nothing can be exported
     models   candidate -> its graph, ready to answer
     facts    candidate -> what `fit_job` says of it
     curves   part -> candidate -> Curve
@@ -81,6 +82,7 @@ class Weighing:
     workers: int
     threads: int
     aside: tuple[str, ...] = ()
+    hint: str = ""
     models: dict[str, Servable] = field(default_factory=dict)
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     curves: dict[str, dict[str, Curve]] = field(default_factory=lambda: {"choose": {}, "report": {}})
@@ -120,7 +122,7 @@ class Weighing:
                 self.refused[one.title] = why
         self.candidates = [one for one in self.candidates if not self.facts[one.name]["dropped"]]
         if not self.candidates:
-            raise DataError("no candidate could be fitted and exported", "; ".join(self.refused.values()))
+            raise DataError("no candidate could be fitted and exported", self.hint or "; ".join(self.refused.values()))
         for one in self.candidates:
             self._open(one, self.job(one).graph.read_bytes())
 

@@ -25,7 +25,7 @@ from ..data.rows import rows_of, take
 from ..data.schema import Schema
 from ..data.tables import Table
 from ..errors import DataError, SentenceError
-from ..learn.forecast import Forecast, shortfall
+from ..learn.forecast import Forecast, overtime, shortfall
 from ..learn.run import RunFolder
 from ..objective import expand, parse_objective
 from ..report import Progress
@@ -339,8 +339,8 @@ class Study:
             f"estimated: {plan.minutes:.1f} minutes{_memory_told(plan)} on {counted(plan.workers, 'worker')}; "
             f"{counted(self.seeds_used, 'seed')}, {self.draws} label draws each"
         )
-        if self.time_limit is not None and plan.minutes > self.time_limit:
-            self.say(f"the limit of {self.time_limit:g} minutes is too short even for the rivals that are always raced")
+        if over := overtime(60 * plan.minutes, self.time_limit):
+            self.say(f"warning: {over}: it is too short even for the rivals that are always raced")
         if short := shortfall(plan.memory, plan.workers):
             self.say(f"warning: {short}; give fewer --workers, a smaller --code-size or fewer rows")
         for name, why in plan.dropped:
