@@ -173,7 +173,7 @@ def test_a_wrong_output_a_missing_head_and_a_missing_bundle_are_told(made, run, 
 @pytest.mark.parametrize("digits", [400, 5000])
 @pytest.mark.parametrize("kind", ["array", "table.zip"])
 def test_whole_numbers_of_very_many_digits_are_told(made, run, tmp_path, capsys, digits, kind):
-    row = '{"x0": 1, "x1": 2, "x2": 3, "x3": N}' if kind == "array" else '{"size": N, "colour": "red"}'
+    row = '{"x0": 1, "x1": 2, "x2": 3, "x3": N}' if kind == "array" else '{"size": N, "colour": "red", "day": null}'
     for end in ("json", "jsonl"):
         text = row.replace("N", "9" * digits)
         (tmp_path / f"rows.{end}").write_text(f"[{text}]" if end == "json" else text)

@@ -102,7 +102,7 @@ FAST, EVEN, SLOW = pace(*[0.7] * 9), pace(*[1.0] * 9), pace(*[1.5] * 9)
         (GOOD, FAST, SLOW, "slower at 256 rows: 1.50 times as long, slower in 9 of 9 rounds"),
         (GOOD, pace(*[0.7] * 7, 1.1, 1.1), EVEN, "not really faster: of 9 rounds it was slower in 2"),
         (GOOD, pace(*[0.7] * 8, 1.1), EVEN, ""),
-        (dataclasses.replace(GOOD, code_error=0.021), FAST, FAST, "code error 2.1 %, at most 2 %"),
+        (dataclasses.replace(GOOD, code_error=0.021), FAST, FAST, "code error 2.10 %, at most 2 %"),
         (dataclasses.replace(GOOD, code_error=float("nan")), FAST, FAST, "code error nan %"),
         (dataclasses.replace(GOOD, probe_loss=(0.51, 0, 1)), FAST, FAST, "the probe loses 0.51 points"),
         (dataclasses.replace(GOOD, size_bytes=1000), FAST, FAST, "its file is 1.00 times as large"),
