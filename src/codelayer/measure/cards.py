@@ -179,8 +179,10 @@ def chosen(only: Sequence[str]) -> list[str]:
 
 def in_order(names: Sequence[str] | Mapping[str, Any]) -> list[str]:
     """Names of metrics by property, as a card shows them."""
-    places = {name: place for place, name in enumerate([*PROPERTIES, "other"])}
-    return sorted(names, key=lambda name: places[METRICS[name].measures])
+    # whatever was imported first: by property, its files, and the place in the file
+    files = [file for one in PROPERTIES.values() for file in one.modules]
+    places = {file: place for place, file in enumerate(files)}
+    return sorted(names, key=lambda name: places.get(METRICS[name].function.__module__.rpartition(".")[2], len(files)))
 
 
 def _jobs(names: Sequence[str], found: Given) -> tuple[list[Job], list[dict[str, Any]]]:
