@@ -33,7 +33,7 @@ ERRORS = "measure on more rows, or give the factor fewer values"
     null=NULL,
     interval=INTERVAL,
     cost="draws x 3,000 batches of 64 codes of d units",
-    distrust="two units for one factor count as well as one; it says nothing of how well a factor is told",
+    distrust="two units for one factor count as well as one; near 1 its interval is too narrow (it covered .70)",
     source="Kim and Mnih 2018, section 4; batches from stored rows, units of low deviation left out",
     uncalibrated="an accuracy over K factors, published as it is: a random code scores 1 / K, beside it as chance",
 )
@@ -78,7 +78,7 @@ def factor_vae_score(
     null=NULL,
     interval=INTERVAL,
     cost="draws x 1,500 batches of 64 pairs of codes of d units, one logistic regression each",
-    distrust="it saturates: noisy and merged codes reach 1 as well",
+    distrust="it saturates: noisy and merged codes reach 1 as well; its interval may be too narrow (it covered .85)",
     source="Higgins et al. 2017, section 3; pairs from stored rows",
     uncalibrated="an accuracy over K factors, published as it is: a random code scores 1 / K, beside it as chance",
 )
