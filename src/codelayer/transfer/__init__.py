@@ -1,0 +1,1 @@
+"""Transfer: nets that were trained elsewhere, adapted to rows with few labels."""
