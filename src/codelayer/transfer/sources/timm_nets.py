@@ -13,15 +13,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...bundle.onnxfile import library
 from ...errors import CodelayerError, DataError, did_you_mean
 from ...nets.backbone import Backbone, Pictures
 from ...nets.backbone.core import LAYOUTS
 from ...nets.backbone.pictures import WAYS
+from .probing import apart, arrays, outer, outputs, with_end
 from .torchvision_shim import import_torchvision
-from .weight_files import hub_file, put, read_tensors, split_file
+from .weight_files import SUFFIX, hub_file, put, read_tensors, split_file
 
 HUB_FILE = "model.safetensors"
 TRAINED_ONLY = "AuxLogits."  # Inception's second head, which its published files keep and nothing else reads
@@ -90,10 +91,12 @@ def _published(timm: Any, name: str) -> dict[str, Any]:
 
 
 def _fetched(name: str, published: Mapping[str, Any]) -> Any:
-    instead = f"give a file: timm:{name}@weights{'.safetensors'}; or random:timm:{name} for the net untrained"
+    instead = f"give a file: timm:{name}@weights.safetensors; or random:timm:{name} for the net untrained"
     if not published.get("hf_hub_id"):
         raise CodelayerError(f"timm publishes no weights of {name}", instead)
-    return hub_file(str(published["hf_hub_id"]), HUB_FILE, f"timm:{name}", instead)
+    named = str(published.get("hf_hub_filename") or HUB_FILE)
+    file = named if named.endswith(SUFFIX) else HUB_FILE
+    return hub_file(str(published["hf_hub_id"]), file, f"timm:{name}", instead)
 
 
 def _classes(classifier: Any, tensors: Mapping[str, Tensor]) -> int:
@@ -135,31 +138,24 @@ def _backbone(
 
 def _net(timm: Any, name: str, size: int | None, classes: int) -> Any:
     """The net untrained; nets of one fixed size are built for the size that is asked for."""
-    if size is not None and timm.get_pretrained_cfg(name).fixed_input_size:
-        try:
-            return timm.create_model(name, pretrained=False, num_classes=classes, img_size=size)
-        except (TypeError, AssertionError, ValueError) as error:
-            raise DataError(f"timm:{name} takes no pictures of {size} pixels ({error})", "leave size away") from None
-    return timm.create_model(name, pretrained=False, num_classes=classes)
+    fixed = {"img_size": size} if size is not None and timm.get_pretrained_cfg(name).fixed_input_size else {}
+    try:
+        with apart():
+            return timm.create_model(name, pretrained=False, num_classes=classes, **fixed)
+    except (TypeError, AssertionError, ValueError) as error:
+        if not fixed:
+            raise
+        raise DataError(f"timm:{name} takes no pictures of {size} pixels ({error})", "leave size away") from None
 
 
 def _stages(net: Any, prepare: Pictures, name: str) -> tuple[dict[str, str], str]:
     """Stage -> place in the order in which they run, and where channels lie: seen in one run on a grey picture."""
     told = getattr(net, "feature_info", None)
     taps = {one["module"]: one["num_chs"] for one in (getattr(told, "info", told) or []) if one.get("module")}
-    watched = {key: one for key, one in net.named_modules() if key in taps or (key and "." not in key)}
-    ran: dict[str, Any] = {}
-    handles = [one.register_forward_hook(_kept(ran, key)) for key, one in watched.items()]
-    try:
-        with torch.inference_mode():
-            seen = net.forward_features(torch.zeros(1, prepare.channels, prepare.height, prepare.width))
-    finally:
-        for handle in handles:
-            handle.remove()
-    found = [key for key in ran if key in taps and isinstance(ran[key], Tensor)]
-    last = [key for key, one in ran.items() if one is seen]
-    if last and not any(ran[key] is seen for key in found):
-        found.append(last[-1])
+    sample = torch.zeros(1, prepare.channels, prepare.height, prepare.width)
+    watched = dict.fromkeys([*(key for key, _ in net.named_modules() if key in taps), *outer(net)])
+    ran, end = outputs(net, watched, lambda: net.forward_features(sample))
+    found = with_end(arrays(taps, ran), ran, end)
     if not found:
         raise DataError(f"{name} lists no features", "choose another net: its stages cannot be told")
     maps = {key: ran[key].shape for key in found if ran[key].ndim == 4 and key in taps}
@@ -167,11 +163,3 @@ def _stages(net: Any, prepare: Pictures, name: str) -> tuple[dict[str, str], str
     if behind and len(behind) < len(maps):
         found = [key for key in found if key not in maps or key in behind]
     return {key: key for key in found}, LAYOUTS[1] if behind else LAYOUTS[0]
-
-
-def _kept(ran: dict[str, Any], key: str) -> Any:
-    def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-        ran.pop(key, None)
-        ran[key] = output
-
-    return hook
