@@ -24,7 +24,7 @@ from codelayer.transfer.diagnosis import diagnose
 from codelayer.transfer.features import FeatureExtractor
 from codelayer.transfer.race import Race, order_of
 from codelayer.transfer.rawrows import raw_features, raw_scores
-from codelayer.transfer.scoring import beside, folds_of
+from codelayer.transfer.scoring import folds_of
 
 COUNTS, DRAWS = (5, 20, 100), 5
 CELLS = RESULTS / "advisor_frozen_cells.jsonl"
@@ -57,7 +57,7 @@ def cell(net: str, place: str, count: int, draw: int, stages: Any, twins: Any, r
     seconds = time.process_time() - started
     reached = {}
     for one in candidates:
-        whole = beside(stages) if one.stage == "all" else stages[one.stage] if one.kind == FROZEN else raw
+        whole = race.joint(stages) if one.stage == "all" else stages[one.stage] if one.kind == FROZEN else raw
         train = np.arange(len(drawn))
         model = race.head(one, train).fit(whole[drawn], y)
         reached[one.name] = score(found.test_y, model.predict(whole[scored]))

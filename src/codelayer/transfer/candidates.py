@@ -75,7 +75,7 @@ def earlier_stage(d: Diagnosis) -> str:
     return max(before, key=lambda stage: d.net[stage].mean)
 
 
-def tune(name: str, why: str, **options: Any) -> Candidate:
+def tuned(name: str, why: str, options: Mapping[str, Any]) -> Candidate:
     """A way to fine-tune."""
     return Candidate(name, TUNED, why, options=options)
 
@@ -96,19 +96,23 @@ OWN_CANDIDATE = Candidate(
 
 def short_list(d: Diagnosis) -> list[Candidate]:
     """What is worth minutes of training in this quadrant; from scratch and own codes are always among them."""
-    probe_first = tune("LP-FT", "a head first, then all at a low rate", tune="all", start="probe")
-    layered = tune(
-        f"fine-tuning all, rates / {LAYER_RATE} per stage", "front stages change least", tune="all", rates=LAYER_RATE
+    probe_first = tuned("LP-FT", "a head first, then all at a low rate", {"tune": "all", "start": "probe"})
+    layered = tuned(
+        f"fine-tuning all, rates / {LAYER_RATE} per stage",
+        "front stages change least",
+        {"tune": "all", "rates": LAYER_RATE},
     )
-    everything = tune("fine-tuning all", "enough labels to move everything", tune="all")
-    last = tune("fine-tuning the last stage", "features fit, their combination does not", tune="last")
-    anchored = tune("fine-tuning all, held to its start (L2-SP)", "nothing is forgotten", tune="all", anchor=0.1)
+    everything = tuned("fine-tuning all", "enough labels to move everything", {"tune": "all"})
+    last = tuned("fine-tuning the last stage", "features fit, their combination does not", {"tune": "last"})
+    anchored = tuned(
+        "fine-tuning all, held to its start (L2-SP)", "nothing is forgotten", {"tune": "all", "anchor": 0.1}
+    )
     if d.shift == "input":
         front = d.stages[0]
         middle = d.stages[len(d.stages) // 2]
         chosen = [
-            tune(f"tuning {front} alone", "the input has shifted, the classes have not", tune=front),
-            tune(f"tuning {middle} alone", "the input has shifted, the classes have not", tune=middle),
+            tuned(f"tuning {front} alone", "the input has shifted, the classes have not", {"tune": front}),
+            tuned(f"tuning {middle} alone", "the input has shifted, the classes have not", {"tune": middle}),
             layered,
         ]
     elif d.size == "little" and d.verdict == "similar":
@@ -137,8 +141,8 @@ def textbook(d: Diagnosis) -> tuple[Candidate, str]:
         stage = earlier_stage(d)
         return frozen(stage, "svm", "textbook"), "little and different: an SVM on features from earlier in the net"
     if similar:
-        return tune("fine-tuning all", "textbook", tune="all"), "much and similar: fine-tune through the full net"
+        return tuned("fine-tuning all", "textbook", {"tune": "all"}), "much and similar: fine-tune through the full net"
     return (
-        tune("fine-tuning all", "textbook", tune="all"),
+        tuned("fine-tuning all", "textbook", {"tune": "all"}),
         "much and different: start from the pre-trained weights and fine-tune the whole net",
     )
