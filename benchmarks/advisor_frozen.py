@@ -51,7 +51,7 @@ def cell(net: str, place: str, count: int, draw: int, stages: Any, twins: Any, r
     folds = folds_of(y)
     mine = {stage: one[drawn] for stage, one in stages.items()}
     d = diagnose(mine, {s: one[drawn] for s, one in twins.items()}, raw_scores(raw[drawn], y, folds), y, folds)
-    race = Race(mine, raw[drawn], None, y, folds, None, 0.0)
+    race = Race(mine, raw[drawn], None, y, folds, None, 0.0, known=d.known)
     candidates = always(d)
     raced = race.run(candidates, rungs=())
     seconds = time.process_time() - started
@@ -124,7 +124,7 @@ def fixed_ways(found: list[dict[str, Any]]) -> dict[str, np.ndarray]:
             "nearest mean on the last stage": next(n for n in reached if n.startswith("nearest mean")),
             "linear SVM on the best earlier stage": next(n for n in reached if n.startswith("linear SVM")),
             "forest on raw rows": "forest on raw rows",
-            "linear head on raw rows": "linear on raw rows",
+            "linear head on raw rows": "linear head on raw rows",
             "highest cross-validated mean": one["highest"],
             "the textbook": one["textbook"],
             "the advisor": one["chosen"],

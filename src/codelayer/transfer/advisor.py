@@ -145,6 +145,7 @@ def advise(
         _tell_shift(diagnosis, made, source, source_y, stages, targets, seed)
     diagnosed = time.perf_counter()
     race = Race(stages, raw, rows, targets, folds, made.backbone_, float(budget), task, seed=seed)
+    race.known = diagnosis.known
     race.few = folds_of(targets, task, groups, seed, repeats=1)
     race.own = OwnCode(X, labelled, schema, seed)
     guided = textbook(diagnosis)

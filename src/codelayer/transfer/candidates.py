@@ -27,7 +27,7 @@ class Candidate:
     name     unique, as it is printed
     kind     "raw" (no net), "frozen" (a head on stages), "tuned", "scratch", "own" (a code learned on the user's rows)
     why      the reason it is on the list
-    head     of raw and frozen ones: "linear", "nearest_mean", "svm", "forest"
+    head     of raw and frozen ones: "ridge", "nearest_mean", "svm", "forest"
     stage    of frozen ones, "all" for all side by side
     options  of FineTunedClassifier
     to_serve relative cost of an answer: what is cheaper wins a tie
@@ -49,18 +49,19 @@ class Candidate:
 
 def frozen(stage: str, head: str, why: str, place: float = 1.0) -> Candidate:
     """A head on a stage."""
-    words = {"linear": "linear head", "nearest_mean": "nearest mean", "svm": "linear SVM", "knn": "nearest neighbours"}
+    words = {"ridge": "linear head", "nearest_mean": "nearest mean", "svm": "linear SVM", "knn": "nearest neighbours"}
     where = "all stages" if stage == TOGETHER else stage
     return Candidate(f"{words[head]} on {where}", FROZEN, why, head, stage, to_serve=0.2 + 0.7 * place)
 
 
 def always(d: Diagnosis) -> list[Candidate]:
     """What costs next to nothing: heads on raw rows and on every stage."""
-    raw = [Candidate(f"{name} on raw rows", RAW, "needs no net", name, to_serve=0.1) for name in d.raw]
+    heads = {"linear head": "ridge"}
+    raw = [Candidate(f"{name} on raw rows", RAW, "needs no net", heads.get(name, name), to_serve=0.1) for name in d.raw]
     count = len(d.stages)
-    linear = [frozen(s, "linear", "probes are nearly free", (at + 1) / count) for at, s in enumerate(d.stages)]
+    linear = [frozen(s, "ridge", "probes are nearly free", (at + 1) / count) for at, s in enumerate(d.stages)]
     last = d.stages[-1]
-    both = [frozen(TOGETHER, "linear", "Head2Toe's simplest form"), frozen(last, "nearest_mean", "least to learn")]
+    both = [frozen(TOGETHER, "ridge", "Head2Toe's simplest form"), frozen(last, "nearest_mean", "least to learn")]
     earlier = [
         frozen(s, "svm", "the textbook's advice for little and different", (at + 1) / count)
         for at, s in enumerate(d.stages)

@@ -114,6 +114,14 @@ class Diagnosis:
         return max([*self.net.values(), self.together], key=lambda one: one.mean)
 
     @property
+    def known(self) -> dict[str, Scored]:
+        """Scores by the names of the candidates whose they are."""
+        found = {f"linear head on {stage}": one for stage, one in self.net.items()}
+        return (
+            found | {"linear head on all stages": self.together} | {f"{n} on raw rows": s for n, s in self.raw.items()}
+        )
+
+    @property
     def lead(self) -> tuple[float, float]:
         """How far the net's best probe is ahead of `rival`, with the standard error of that."""
         return self.top.beyond(self.rival[1])

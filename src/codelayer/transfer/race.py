@@ -74,6 +74,7 @@ class Race:
     net        stage -> (labelled rows, width)
     raw        (labelled rows, features), what heads and forests see of raw rows
     rows       labelled rows as the backbone takes them; y their labels
+    known      candidate's name -> its score, where there is one already
     folds      for heads; few: those of the first repeat, for candidates that train
     seconds    the budget
     """
@@ -90,6 +91,7 @@ class Race:
     clock: Callable[[], float] = time.perf_counter
     own: Any = None
     few: Sequence[Fold] = ()
+    known: Mapping[str, Scored] = field(default_factory=dict)
     spent: float = field(default=0.0)
 
     def features(self, one: Candidate) -> np.ndarray:
@@ -113,11 +115,12 @@ class Race:
     def head_on(self, width: int, head: str, train: np.ndarray) -> Any:
         """An unfitted head for features of a width."""
         least = int(np.unique(self.y[train], return_counts=True)[1].min()) if self.task == "class" else len(train)
-        name = "ridge" if self.task == "number" and head == "linear" else head
-        return make_head(name, width, len(train), self.task, least, self.seed)
+        return make_head(head, width, len(train), self.task, least, self.seed)
 
     def cheap(self, one: Candidate) -> Raced:
-        """Score a head on raw rows or frozen features."""
+        """Score a head on raw rows or frozen features; what the diagnosis knows already is not asked again."""
+        if one.name in self.known:
+            return Raced(one, self.known[one.name])
         started, x = self.clock(), self.features(one)
         score = scored(
             lambda train, test: self.head(one, train).fit(x[train], self.y[train]).predict(x[test]),
@@ -189,7 +192,7 @@ class Race:
         return scored(fit, self.y, folds, self.task)
 
     def _on_codes(self, codes: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
-        return self.head_on(codes.shape[1], "linear", train).fit(codes[train], self.y[train]).predict(codes[test])
+        return self.head_on(codes.shape[1], "ridge", train).fit(codes[train], self.y[train]).predict(codes[test])
 
     def tuned(self, one: Candidate, train: np.ndarray, share: float = 1.0) -> Any:
         """A fine-tuned net, learned from labelled rows `train`."""

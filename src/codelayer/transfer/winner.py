@@ -8,17 +8,24 @@ Skips  the choice.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..data.rows import take
 from ..data.schema import Schema
+from ..errors import DataError
 from ..learn.autoencoder import Autoencoder
+from ..learn.baselines import RawFeatures
+from ..learn.coder import Coder
+from ..learn.heads import Head, Headed, plain_label
 from .candidates import OWN, RAW, TOGETHER, Candidate
 from .features import FeatureExtractor
+from .heads import folded
 from .race import Race
-from .rawrows import raw_features, small_pictures
+from .rawrows import PIXELS, raw_features, small_pictures
 
 CODE_SIZE, EPOCHS, SMALLEST = 64, 30, 8
 
@@ -70,7 +77,7 @@ class Winner:
         if one.kind == OWN:
             self.coder = race.own.learned()
             codes = self.coder.transform(take(race.own.rows, race.own.labelled))
-            self.model = race.head_on(codes.shape[1], "linear", every).fit(codes, race.y)
+            self.model = race.head_on(codes.shape[1], "ridge", every).fit(codes, race.y)
         elif one.trains:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -86,6 +93,55 @@ class Winner:
     def predict_proba(self, X: Any) -> np.ndarray:
         """(rows, classes), where the winner tells probabilities."""
         return self.model.predict_proba(self._seen(X))
+
+    def save(self, path: str | Path, facts: Mapping[str, Any] | None = None) -> None:
+        """Write what won as one bundle, the net inside it: `codelayer predict` and `codelayer.load` read it.
+
+        errors  DataError: a head or a forest on pictures that were shrunk first, which no bundle does
+        """
+        one = self.candidate
+        if one.trains and self.coder is None:
+            self.model.save(path, facts)
+            return
+        shrunk = not one.stage and self._shrinks()
+        if shrunk:
+            raise DataError(
+                f"{one.name} reads pictures brought to {PIXELS} pixels, which a bundle does not do",
+                "bring the pictures to that size first: the net is not needed here",
+            )
+        if one.head == "forest":
+            raise DataError(f"{one.name} won: no net is needed", "`codelayer ship fit` fits and saves forests")
+        Headed(self._code(), self._head()).save(path, facts)
+
+    def _shrinks(self) -> bool:
+        schema = self.extractor.schema_
+        return len(schema.shape) == 3 and max(schema.shape[:2]) > PIXELS
+
+    def _code(self) -> Coder:
+        one, race = self.candidate, self.race
+        if self.coder is not None:
+            return self.coder
+        if one.kind == RAW:
+            return RawFeatures(scale="none" if len(self.extractor.schema_.shape) == 3 else "auto").fit(race.rows)
+        if one.stage == TOGETHER:
+            return self.extractor
+        given = self.extractor
+        code = FeatureExtractor(given.backbone_, one.stage, given.grid, None, given.cache)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return code.fit(race.rows)
+
+    def _head(self) -> Head:
+        """The head as one linear map on what `_code` gives."""
+        weight, intercept, classes = folded(self.model)
+        if self.candidate.stage == TOGETHER:
+            joint = self.race.joint
+            centre, scale = (np.concatenate([one[s] for s in joint.centre]) for one in (joint.centre, joint.scale))
+            weight = weight / scale[:, None]
+            intercept = intercept - centre @ weight
+        labels = () if classes is None else tuple(plain_label(one) for one in classes)
+        task = "class" if self.race.task == "class" else "number"
+        return Head(task, labels, weight.astype(np.float32), intercept.astype(np.float32))
 
     def _seen(self, X: Any) -> Any:
         one, schema = self.candidate, self.extractor.schema_
