@@ -182,7 +182,7 @@ def test_gradual_unfreezing_opens_from_the_head_down_and_keeps_bits_until_then()
     start, still = state(net), []
     for _ in model.fit_epochs(X, Y):  # 18 steps: b3 opens at 3, b2 at 6, b1 at 9
         still.append(
-            {name.split(".")[0] for name in start} - {one.split(".")[0] for one in moved(start, state(model._built))}
+            {name.split(".")[0] for name in start} - {one.split(".")[0] for one in moved(start, state(model.backbone_))}
         )
     assert still == [{"b1", "b2", "b3", "tail"}, {"b1", "b2", "tail"}, {"b1", "tail"}, *[{"tail"}] * 3]
 
@@ -425,7 +425,7 @@ def test_rows_that_cannot_be_prepared_are_refused():
         FineTunedClassifier(small(), **QUICK).fit(X.reshape(36, -1), Y)
     with pytest.raises(DataError, match="cannot be prepared"):
         FineTunedClassifier(small(), **QUICK).fit([["a"]] * 36, Y)
-    with pytest.raises(SentenceError, match="no backbone"):
+    with pytest.raises(SentenceError, match="no backbone was given"):
         FineTunedClassifier(None, **QUICK).fit(X, Y)
 
 

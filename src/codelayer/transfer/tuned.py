@@ -96,7 +96,11 @@ def groups_of(found: Chosen, rates: Any, unfreeze: bool, total: int) -> list[Gro
     errors  SentenceError: rates that are neither a number of at least 1 nor "gradient"
     """
     groups = [
-        Group(stage, tuple(f"net.{name}" for name in names), tuple(f"net.{leaf}" for leaf in found.open[stage]))
+        Group(
+            stage,
+            tuple(f"net.{name}" for name in names),
+            tuple(f"net.{leaf}".rstrip(".") for leaf in found.open[stage]),
+        )
         for stage, names in found.stages.items()
     ]
     groups.append(Group("head", ("head.weight", "head.bias"), ("head",)))
@@ -108,6 +112,10 @@ def groups_of(found: Chosen, rates: Any, unfreeze: bool, total: int) -> list[Gro
             )
         groups = layer_rates(groups, float(rates))
     return opened_in_turn(groups, total) if unfreeze else groups
+
+
+def _inside(names: list[str]) -> tuple[str, ...]:
+    return tuple(f"net.{name}".rstrip(".") for name in names)
 
 
 def settings(options: Any, rows: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ Skips  where they come from: `transfer` opens "timm:...", "keras:...", "hf:...",
 
 from .core import Backbone, Prepare
 from .pictures import Pictures
-from .planned import PlannedNet, planned
+from .plans import PlannedNet, planned
 from .twin import calibrate, random_twin
 
 __all__ = ["Backbone", "Pictures", "PlannedNet", "Prepare", "calibrate", "planned", "random_twin"]

@@ -52,7 +52,10 @@ class Backbone:
     classes      what the net's own head tells apart, or ()
     source       plain JSON from which the same net can be built without its weights
     calibrated   whether a twin's scales were drawn from rows; others always are
+    kept         arrays beside the net's own that its source needs to build it again
     """
+
+    kept: Mapping[str, np.ndarray] = {}
 
     def __init__(
         self,
