@@ -205,6 +205,14 @@ def test_lp_ft_starts_at_the_loss_of_a_regularised_probe():
     assert learned(backbone=net).start_loss_ is None and learned(tune="scratch", start="probe").start_loss_ is None
 
 
+def test_the_first_step_from_a_probe_has_its_loss_and_running_statistics_stay():
+    net = small()
+    model = FineTunedClassifier(net, batch_size=36, epochs=1, random_state=0).fit(X, Y)
+    assert model.history_[0]["loss"] == pytest.approx(model.start_loss_, rel=1e-4)
+    still = {name for name in state(net) if "running" in name or "num_batches" in name}
+    assert moved(state(net), state(model.backbone_)) == {n for n in state(net) if not n.startswith("tail")} - still
+
+
 def test_the_strength_of_a_probe_is_chosen_inside_the_labels():
     rng = np.random.default_rng(0)
     noise, places = rng.normal(size=(40, 30)), np.arange(40) % 2

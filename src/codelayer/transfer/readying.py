@@ -23,7 +23,7 @@ from .feeding import BLOCK, Feed, changes_of
 from .probing import probed_head
 from .targets import Targets
 from .tuned import chosen, groups_of, settings
-from .tuning import Anchor, Joined, Tuning
+from .tuning import BATCHED, Anchor, Joined, Tuning
 
 BETA = 0.01  # of L2-SP, on the head
 SAMPLE = 512  # rows whose gradient gives rates
@@ -67,12 +67,14 @@ def readied(given: Backbone, options: Mapping[str, Any], rows: Any, targets: Tar
     learning = {name for group in groups for name in group.parameters}
     for name, one in joined.named_parameters():
         one.requires_grad_(name in learning)
-    closed = [f"net.{leaf}".rstrip(".") for leaf in found.closed]
+    probed = options["start"] == "probe" and options["tune"] != "scratch"
+    closed = found.closed + (_batched(net) if probed else [])  # a probe is fitted to the statistics that are there
+    closed = [f"net.{leaf}".rstrip(".") for leaf in closed]
     paces = Paces(joined, groups, numbers["learning_rate"], total, options["schedule"], closed)
     anchor = None if options["anchor"] is None else _anchor(options, joined, groups[:-1])
     made = Tuning(joined, feed, targets.values, paces, numbers["epochs"], numbers["batch_size"], seed, anchor)
     ready = Readied(net, made, numbers, notes)
-    if options["start"] == "probe" and options["tune"] != "scratch":
+    if probed:
         _probe(ready, seed)
     if options["rates"] == "gradient":
         made.paces = _paced(made)
@@ -84,6 +86,10 @@ def _net(given: Backbone, tune: Any, rows: Any, seed: int) -> Backbone:
     if not net.trained and not net.calibrated:
         calibrate(net, net.prepare(take(rows, slice(0, BLOCK))))
     return net
+
+
+def _batched(net: Backbone) -> list[str]:
+    return [name for name, one in net.net.named_modules() if isinstance(one, BATCHED)]
 
 
 def _anchor(options: Mapping[str, Any], joined: Joined, groups: list[Group]) -> Anchor:
