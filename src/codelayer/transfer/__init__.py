@@ -1,7 +1,7 @@
 """Transfer: nets that were trained elsewhere, as features, fine-tuned, or refused.
 
 Reads  backbones by name, rows, few labels.
-Gives  `open_backbone`, `FeatureExtractor`, heads on stages, `FineTunedClassifier` and `FineTunedRegressor`.
+Gives  `open_backbone`, `FeatureExtractor`, `FineTunedClassifier`, `FineTunedRegressor`, `advise`.
 Skips  fetching weights.
 """
 

@@ -20,13 +20,34 @@ import torch
 from ..errors import BundleError, DataError, did_you_mean
 from ..nets.backbone import Backbone, Pictures, random_twin
 from .bundles import open_bundle, restore_bundle
-from .files import SUFFIXES, open_file, restore_plan
+from .files import HASHED, SUFFIXES, open_file, restore_plan
+from .sources import (
+    open_hf,
+    open_keras,
+    open_onnx,
+    open_timm,
+    restore_hf,
+    restore_keras,
+    restore_onnx,
+    restore_timm,
+)
+
+
+def _open_any_file(rest: str, size: int | None, weights: bool) -> Backbone:
+    told = HASHED.match(rest)
+    frozen = Path(told["path"] if told else rest).suffix.lower() == ".onnx"
+    return (open_onnx if frozen else open_file)(rest, size, weights)
+
 
 Open = Callable[[str, int | None, bool], Backbone]
-SOURCES: dict[str, Open] = {"file": open_file}
+SOURCES: dict[str, Open] = {"file": _open_any_file, "timm": open_timm, "keras": open_keras, "hf": open_hf}
 RESTORE: dict[str, Callable[[Mapping[str, Any], Mapping[str, np.ndarray]], Backbone]] = {
     "plan": restore_plan,
     "bundle": restore_bundle,
+    "timm": restore_timm,
+    "keras": restore_keras,
+    "hf": restore_hf,
+    "onnx": restore_onnx,
 }
 RANDOM = "random"
 
@@ -34,8 +55,8 @@ RANDOM = "random"
 def open_backbone(source: str | Path | Backbone, size: int | None = None, seed: int = 0) -> Backbone:
     """A net with named stages.
 
-    source  "file:PATH" (.npz or .safetensors with a plan), "timm:NAME", "keras:NAME", "hf:NAME", each with "@FILE"
-            for weights in a file, "random:" and any of these, or the path of a bundle
+    source  "file:PATH" (.npz or .safetensors with a plan, .onnx), "timm:NAME" and "keras:NAME", each with "@FILE" for
+            weights in a file, "hf:FOLDER", "random:" and any of these, or the path of a bundle
     size    pixels per side to which pictures are brought, instead of the size the net was trained on
     seed    of the weights of a random twin
     errors  DataError, BundleError, CodelayerError (a library that is not installed), each with the remedy
@@ -60,7 +81,7 @@ def _opened(name: str, size: int | None, weights: bool) -> Backbone:
     elif Path(name).is_dir() or (Path(name).suffix.lower() == ".zip" and Path(name).exists()):
         found = open_bundle(name, size)
     elif Path(name).suffix.lower() in SUFFIXES:
-        found = open_file(name, size, weights)
+        found = _open_any_file(name, size, weights)
     else:
         known = ", ".join(f"{one}:" for one in (*SOURCES, RANDOM))
         close = did_you_mean(prefix, SOURCES) if rest else ""

@@ -11,7 +11,7 @@ Source: Mishkin and Matas 2016 (LSUV) for scales drawn from data; here per outpu
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,20 @@ SMALL = 0.02  # deviation of what is neither an affine layer nor a normalisation
 ROWS = 64  # that are enough for the scales
 
 
+@runtime_checkable
+class OwnTwin(Protocol):
+    """A module, of another library's layers, that draws and scales what it holds itself.
+
+    settling  while it is true, `forward` scales its weights so that it answers with mean 0 and variance 1 per output
+    """
+
+    settling: bool
+
+    def draw(self, generator: torch.Generator) -> None:
+        """Draw the weights that it holds anew."""
+        ...
+
+
 def random_twin(backbone: Backbone, seed: int = 0) -> Backbone:
     """The same net with weights drawn from `seed`; `calibrate` it with rows before it is used."""
     twin = backbone.copy(f"random:{backbone.name}")
@@ -33,7 +47,9 @@ def random_twin(backbone: Backbone, seed: int = 0) -> Backbone:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for module in twin.net.modules():
-            if isinstance(module, NORMS):
+            if isinstance(module, OwnTwin):
+                module.draw(generator)
+            elif isinstance(module, NORMS):
                 module.reset_parameters()
             else:
                 for name, one in module.named_parameters(recurse=False):
@@ -79,12 +95,15 @@ def calibrate(twin: Backbone, prepared: Tensor) -> None:
 
     layers = [one for one in twin.net.modules() if isinstance(one, AFFINE)]
     norms = [one for one in twin.net.modules() if isinstance(one, NORMS[0])]
+    own = [one for one in twin.net.modules() if isinstance(one, OwnTwin)]
     handles = [one.register_forward_hook(scaled) for one in layers]
     paces = [one.momentum for one in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None
         norm.train()
+    for one in own:
+        one.settling = True
     try:
         twin.net(prepared[:ROWS])
     finally:
@@ -92,5 +111,7 @@ def calibrate(twin: Backbone, prepared: Tensor) -> None:
             handle.remove()
         for norm, pace in zip(norms, paces, strict=True):
             norm.momentum = pace
+        for one in own:
+            one.settling = False
         twin.net.eval()
     twin.calibrated = True
