@@ -119,6 +119,7 @@ class Tuning:
                 started, before = time.perf_counter(), position.seconds
                 interrupts = Interrupts()
                 with interrupts.held():
+                    self.joined.train()  # what is held stays as it is
                     stream = generator(self.seed, "order", position.epoch)
                     order = batches_of(len(self.feed), self.steps_per_epoch, False, stream)
                     for places in order[position.step_in_epoch :]:
