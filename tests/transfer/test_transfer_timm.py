@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from source_cases import needs, pictures, python
 
-from codelayer.errors import BundleError, CodelayerError, DataError
+from codelayer.errors import BundleError, DataError
 from codelayer.nets.backbone import Pictures, calibrate
 from codelayer.transfer import FeatureExtractor, open_backbone
 from codelayer.transfer.opening import backbone_from, backbone_parts

@@ -2,62 +2,60 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+
 import torch
 from source_cases import needs, python
 
 from codelayer.transfer.sources.torchvision_shim import MISSING
 
-# what stands first on the path decides which torchvision there is
+CASES = {
+    "another operator": ("raise RuntimeError('operator torchvision::roi_align does not exist')", None, None),
+    "another error": ("raise ImportError('libcudart.so is missing')", None, None),
+    "a build for CUDA": (f"raise RuntimeError({MISSING!r})", "13.0", None),
+    "a build for ROCm": (f"raise RuntimeError({MISSING!r})", None, "7.0"),
+    "one that imports": ("fine = True", None, None),
+    # last: what is declared stays
+    "that error beside a CPU build": (
+        "import torch\ntorch.library.register_fake('torchvision::nms')(lambda *rows: None)\n"
+        "torch.library.register_fake('torchvision::qnms')(lambda *rows: None)\n",
+        None,
+        None,
+    ),
+}
+EXPECTED = {
+    "another operator": ["RuntimeError: operator torchvision::roi_align does not exist", 0],
+    "another error": ["ImportError: libcudart.so is missing", 0],
+    "a build for CUDA": [f"RuntimeError: {MISSING}", 0],
+    "a build for ROCm": [f"RuntimeError: {MISSING}", 0],
+    "one that imports": [False, 0],
+    "that error beside a CPU build": [True, 1],
+}
 CODE = """
-import sys, torch
-sys.path.insert(0, {folder!r})
-torch.version = type("Version", (), {{"cuda": {cuda!r}, "hip": {hip!r}}})
+import importlib, json, pathlib, sys, torch
 from codelayer.transfer.sources import torchvision_shim
-try:
-    told = torchvision_shim.import_torchvision()
-except Exception as error:
-    told = f"{{type(error).__name__}}: {{error}}"
-print(told, "|", len(torchvision_shim._kept))
-"""
-
-
-def told(folder, module: str, cuda: str | None = None, hip: str | None = None) -> str:
-    """What importing a torchvision that holds `module` gives, and how many libraries were declared."""
+found = {{}}
+for at, (name, (module, cuda, hip)) in enumerate({cases!r}.items()):
+    folder = pathlib.Path({folder!r}) / str(at)
+    folder.mkdir()
     (folder / "torchvision.py").write_text(module)
-    done = python(CODE.format(folder=str(folder), cuda=cuda, hip=hip))
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout.strip()
-
-
-@pytest.mark.parametrize(
-    "error", ["RuntimeError: operator torchvision::roi_align does not exist", "ImportError: libcudart.so is missing"]
-)
-def test_other_errors_of_its_import_are_left_as_they_are(tmp_path, error):
-    kind, _, text = error.partition(": ")
-    assert told(tmp_path, f"raise {kind}({text!r})") == f"{error} | 0"
-
-
-@pytest.mark.parametrize("build", [{"cuda": "13.0"}, {"hip": "7.0"}])
-def test_beside_other_builds_of_torch_that_error_is_left_as_it_is(tmp_path, build):
-    assert told(tmp_path, f"raise RuntimeError({MISSING!r})", **build) == f"RuntimeError: {MISSING} | 0"
-
-
-def test_a_torchvision_that_imports_is_left_alone(tmp_path):
-    assert told(tmp_path, "fine = True") == "False | 0"
-
-
-def test_that_error_beside_a_cpu_build_is_met_with_the_schemas(tmp_path):
-    module = f"""
-import torch
-try:
-    torch.library.register_fake("torchvision::nms")(lambda *rows: None)
-    torch.library.register_fake("torchvision::qnms")(lambda *rows: None)
-except RuntimeError as error:
-    assert str(error) == {MISSING!r}
-    raise
+    sys.path.insert(0, str(folder))
+    sys.modules.pop("torchvision", None)
+    importlib.invalidate_caches()
+    torch.version = type("Version", (), {{"cuda": cuda, "hip": hip}})
+    try:
+        told = torchvision_shim.import_torchvision()
+    except Exception as error:
+        told = f"{{type(error).__name__}}: {{error}}"
+    found[name] = [told, len(torchvision_shim._kept)]
+print(json.dumps(found))
 """
-    assert told(tmp_path, module) == "True | 1"
+
+
+def test_schemas_are_declared_for_exactly_that_error_beside_a_cpu_build(tmp_path):
+    done = python(CODE.format(cases=CASES, folder=str(tmp_path)))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout) == EXPECTED
 
 
 @needs("torchvision")
