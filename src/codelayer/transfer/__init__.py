@@ -1,7 +1,7 @@
 """Transfer: nets that were trained elsewhere, as features, fine-tuned, or refused.
 
 Reads  backbones by name, rows, few labels.
-Gives  `open_backbone`, `FeatureExtractor`, heads on stages.
+Gives  `open_backbone`, `FeatureExtractor`, `FineTunedClassifier`, `FineTunedRegressor`, `advise`.
 Skips  fetching weights.
 """
 
@@ -12,11 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .features import FeatureExtractor
+    from .finetune import FineTunedClassifier, FineTunedRegressor
     from .opening import open_backbone
 
-_HOMES = {"FeatureExtractor": "features", "open_backbone": "opening"}
+_HOMES = {
+    "FeatureExtractor": "features",
+    "FineTunedClassifier": "finetune",
+    "FineTunedRegressor": "finetune",
+    "open_backbone": "opening",
+}
 
-__all__ = ["FeatureExtractor", "open_backbone"]
+__all__ = ["FeatureExtractor", "FineTunedClassifier", "FineTunedRegressor", "open_backbone"]
 
 
 def __getattr__(name: str) -> Any:

@@ -46,8 +46,9 @@ class FeatureExtractor(Coder):
         What `open_backbone` takes.
     stages : str, sequence of str or None, default=None
         Names of stages, "all", or None for the last; several are set side by side, in the net's order.
-    grid : int, default=1
-        A map is pooled to its mean (1) or to the means of its grid x grid parts.
+    grid : int or "auto", default=1
+        A map is pooled to its mean (1) or to the means of its grid x grid parts; "auto" is 1 for the net's last stage
+        and 2 for those before it.
     size : int or None, default=None
         Pixels per side to which pictures are brought; None is what the net was trained on.
     cache : str, Path or None, default="auto"
@@ -74,7 +75,7 @@ class FeatureExtractor(Coder):
         self,
         backbone: Any,
         stages: Any = None,
-        grid: int = 1,
+        grid: int | str = 1,
         size: int | None = None,
         cache: str | Path | None = AUTO,
         random_state: Any = None,
@@ -91,8 +92,8 @@ class FeatureExtractor(Coder):
 
         errors  DataError, SentenceError, BundleError
         """
-        if isinstance(self.grid, bool) or not isinstance(self.grid, int) or not 1 <= self.grid <= 8:
-            raise DataError(f"grid={self.grid!r} is not possible", "it is a whole number from 1 to 8")
+        if self.grid != AUTO and (type(self.grid) is not int or not 1 <= self.grid <= 8):
+            raise DataError(f"grid={self.grid!r} is not possible", 'it is "auto" or a whole number from 1 to 8')
         backbone = open_backbone(self.backbone, self.size, seed_of(self.random_state))
         stages = backbone.chosen(self.stages)
         rows = self._rows(X, reset=True)
@@ -210,7 +211,7 @@ class FeatureExtractor(Coder):
         try:
             options = found.plan["options"]
             backbone = backbone_from(found.plan["backbone"], found.tensors)
-            made = cls(backbone, options["stages"], int(options["grid"]), options["size"])
+            made = cls(backbone, options["stages"], options["grid"], options["size"])
             made._restore(found)
             made.backbone_, made.stages_ = backbone, backbone.chosen(options["stages"])
             made.widths_ = {stage: int(found.plan["widths"][stage]) for stage in made.stages_}
@@ -253,7 +254,7 @@ def stage_features(
     backbone: str | Path | Backbone,
     X: Any,
     stages: str | Iterable[str] | None = "all",
-    grid: int = 1,
+    grid: int | str = 1,
     size: int | None = None,
     cache: str | Path | None = AUTO,
     seed: int = 0,

@@ -148,14 +148,20 @@ class Backbone:
             return nn.functional.adaptive_avg_pool2d(maps, grid).flatten(1)
         return activation.mean(1) if activation.ndim == 3 else activation.flatten(1)
 
-    def vectors(self, x: Any, stages: str | Iterable[str] | None = None, grid: int = 1) -> dict[str, np.ndarray]:
-        """Pooled activations of a block of rows, stage -> (rows, width) float32; nothing is learned."""
+    def vectors(self, x: Any, stages: str | Iterable[str] | None = None, grid: int | str = 1) -> dict[str, np.ndarray]:
+        """Pooled activations of a block of rows, stage -> (rows, width) float32; nothing is learned.
+
+        grid  parts per side to which maps are pooled; "auto" is 1 for the last stage and 2 for those before it
+        """
         self.net.eval()
         with torch.inference_mode():
             walked = self.walk(self.prepare(x), stages)
-            return {stage: self.pooled(one, grid).float().numpy() for stage, one in walked.items()}
+            return {stage: self.pooled(one, self._parts(stage, grid)).float().numpy() for stage, one in walked.items()}
 
-    def widths(self, x: Any, grid: int = 1) -> dict[str, int]:
+    def _parts(self, stage: str, grid: int | str) -> int:
+        return int(grid) if grid != "auto" else 1 if stage == self.last else 2
+
+    def widths(self, x: Any, grid: int | str = 1) -> dict[str, int]:
         """Width of every stage's vector, probed with the first of some rows."""
         return {stage: one.shape[1] for stage, one in self.vectors(x[:1], "all", grid).items()}
 
