@@ -55,9 +55,10 @@ def agreement(y: np.ndarray, found: np.ndarray, seed: int = 0) -> Reading:
     value = float(adjusted_mutual_info_score(y, found))
     rng = np.random.default_rng([seed, 43])
     parts = [rng.permutation(len(y))[: len(y) // 2] for _ in range(HALVES)]
-    half = values_half(np.array([adjusted_mutual_info_score(y[part], found[part]) for part in parts]))
+    values = np.array([adjusted_mutual_info_score(y[part], found[part]) for part in parts])
+    half = values_half(values)
     more = {"ari": float(adjusted_rand_score(y, found)), "nmi": float(normalized_mutual_info_score(y, found))}
-    return Reading(value, value - half, value + half, len(y), 0.0, more=more)
+    return Reading(value, value - half, value + half, len(y), 0.0, more=more, replicates=values)
 
 
 def _clusters(codes: np.ndarray, count: int, starts: int, seed: int) -> np.ndarray:

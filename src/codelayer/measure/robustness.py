@@ -74,7 +74,8 @@ def robust_area(
     more = {"clean": clean, "chance": chance, "severities": list(SEVERITIES)}
     more["curves"] = {name: [float(v) for v in line] for name, line in zip(names, steps, strict=True)}
     more["kept"] = {n: float((line.mean() - chance) / (clean - chance)) for n, line in zip(names, steps, strict=True)}
-    return Reading(value, low, high, int(curve.scored.sum()), 0.0, note, more)
+    replicates = left if np.isfinite(left).all() else None
+    return Reading(value, low, high, int(curve.scored.sum()), 0.0, note, more, None, replicates)
 
 
 def corrupted_curve(

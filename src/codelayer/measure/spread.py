@@ -136,6 +136,17 @@ def _spread_to(value: float, found: np.ndarray, wanted: float) -> np.ndarray:
     return value + moved * (wanted / spread) ** 0.5 if spread > 0 else np.full(len(found), value)
 
 
+def on_all_rows(points: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Numbers of some rows as numbers of all, with the mean and the spread of the mean that they have: (n,).
+
+    Codes that leave out other rows can then be compared row by row.
+    kept  which rows the points are of, bool (n,)
+    """
+    found = np.full(len(kept), points.mean())
+    found[kept] += (points - points.mean()) * (len(kept) / len(points))
+    return found
+
+
 def pseudo_values(value: float, without: np.ndarray) -> np.ndarray:
     """Numbers whose mean is the value and whose spread over m things is the jackknife's, from values without each (m,).
 

@@ -122,7 +122,7 @@ def labels_saved(
     _, low, high = interval_of(found["ratio"], np.array(tries))
     note = {"": "", "both": "partly a bound"}.get(found["censored"], f"{found['censored']} this")
     more = {"censored": found["censored"], "by_count": found["by_count"]}
-    return Reading(found["ratio"], low, high, int(raw.scored.sum()), 1.0, note, more)
+    return Reading(found["ratio"], low, high, int(raw.scored.sum()), 1.0, note, more, None, np.array(tries))
 
 
 @metric(
