@@ -16,12 +16,11 @@ With --only the rows of these metrics take the place of the old ones in the resu
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 import numpy as np
-from interval_coverage import coverage
-from machine import RESULTS, write
+from interval_coverage import coverage, merged
+from machine import write
 
 from codelayer.measure import share_interval
 
@@ -130,16 +129,8 @@ def main() -> None:
     for row in rows:
         ends = share_interval(row["coverage"], row["repeats"])
         row |= {"coverage_low": round(ends.low, 3), "coverage_high": round(ends.high, 3)}
-    write("interval_coverage_all", "Do 95 % intervals of the other metrics cover the mean?", merged(rows), n=ROWS)
-
-
-def merged(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of the last run with these in the place of those of the same metric and law, in the order measured."""
-    path = RESULTS / "interval_coverage_all.json"
-    old = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
-    new = {(row["metric"], row["labels"]): row for row in rows}
-    kept = [new.pop((row["metric"], row["labels"]), row) for row in old]
-    return kept + list(new.values())
+    question = "Do 95 % intervals of the other metrics cover the mean?"
+    write("interval_coverage_all", question, merged("interval_coverage_all", rows), n=ROWS)
 
 
 if __name__ == "__main__":

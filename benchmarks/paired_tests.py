@@ -33,7 +33,7 @@ DEAR = (
     "labels_saved", "new_concepts", "nuisance_area", "ablation_area", "robust_area", "layer_gain", "layer_order",
     "center_of_gravity", "coarse_lead", "factor_vae_score", "beta_vae_score",
 )  # fmt: skip
-EFFECTS = np.random.default_rng(91).standard_normal((3, 6))
+EFFECTS = np.random.default_rng(91).standard_normal((3, 6)) * [[1.5], [2], [1]]
 WEIGHTS = np.random.default_rng(92).standard_normal((6, 5))
 STRAY = np.random.default_rng(93).standard_normal((4, 5))
 RATES = np.geomspace(1 / 2000, 1 / 40, 40)
@@ -54,7 +54,7 @@ def halves(rng: np.random.Generator) -> list[dict[str, Any]]:
     about = {"x": x, "labels": factors[:, 0].astype(int), "factors": factors, "nuisance": factors[:, 1].astype(int)}
     about["coarse"] = (factors[:, 0] > 0).astype(int)
     out = []
-    for first, stray in ((0, 0.0), (6, 0.0), (6, 0.8)):
+    for first, stray in ((0, 0.0), (6, 0.0), (6, 0.6)):
         encode = partial(bent, first=first, stray=stray)
         codes, middle = encode(x), np.tanh(x[:, first : first + 6])
         stages = [x[:, first : first + 6], middle, codes][:: -1 if stray else 1]

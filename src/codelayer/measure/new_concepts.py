@@ -73,7 +73,7 @@ def new_concepts(
             linear.append(float(_by_probe(codes, support, query, truth).mean()))
     points, replicates = _varied(scores, right[asked > 0] / asked[asked > 0])
     half = Z95 * float(points.var(ddof=1) / len(points) + replicates.var(ddof=1)) ** 0.5 if episodes > 1 else 0.0
-    note = "" if len(seen) else "every class is taken as new: say with seen= which ones the code was trained with"
+    note = "" if len(seen) else "every class is taken as new: seen= (--seen) tells which ones the code was trained with"
     more = {"linear": float(np.mean(linear)), "ways": ways, "classes": len(pools)}
     value = float(scores.mean())
     return Reading(value, value - half, value + half, len(points), 1.0 / ways, note, more, points, replicates)

@@ -33,6 +33,7 @@ RIDGE = 1e-2
     cost="200 n d",
     distrust="few rows of a class: the largest of many noisy means looks selective, see chance; it follows the offset",
     source="Morcos et al. 2018, equation 1",
+    counts="units",
 )
 def class_selectivity(codes: np.ndarray, labels: np.ndarray, seed: int = 0) -> Reading:
     """Does a unit speak for one class only?

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from .far_rows import far_note
 from .neighbors import anchor_rows
 from .record import Reading, metric
 from .spread import jackknife_half, mean_half, pseudo_values
@@ -46,7 +47,9 @@ def cka(codes: np.ndarray, x: np.ndarray) -> Reading:
     value, without = _jackknife(left, right)
     half = jackknife_half(without)
     ends = max(value - half, -1.0), min(value + half, 1.0)
-    return Reading(value, *ends, len(left.rows), 0.0, points=pseudo_values(value, without))
+    told = (far_note(name, rows) for name, rows in (("codes", codes), ("x", x)))
+    note = "; ".join(one for one in told if one)
+    return Reading(value, *ends, len(left.rows), 0.0, note, points=pseudo_values(value, without))
 
 
 @metric(

@@ -148,6 +148,7 @@ def l0_share(
     distrust="fewer than 10,000 rows: a rare unit looks dead",
     source="Glorot, Bordes and Bengio 2011",
     also=ALSO,
+    counts="units",
 )
 def dead_share(codes: np.ndarray, x: np.ndarray | None = None, rebuilt: np.ndarray | None = None) -> Reading:
     """What share of the units never varies?
