@@ -30,7 +30,7 @@ CHEAP = (
     "class_selectivity", "modularity", "knn_score", "invariance", "layer_similarity", "layer_dimension",
 )  # fmt: skip
 DEAR = (
-    "labels_saved", "new_concepts", "nuisance_area", "ablation_area", "robust_area", "layer_gain", "layer_order",
+    "labels_saved", "new_concepts", "nuisance_area", "ablation_area", "layer_gain", "layer_order",
     "center_of_gravity", "coarse_lead", "factor_vae_score", "beta_vae_score",
 )  # fmt: skip
 EFFECTS = np.random.default_rng(91).standard_normal((3, 6)) * [[1.5], [2], [1]]

@@ -224,3 +224,5 @@ def test_what_cannot_be_paired_says_why():
     assert why["labels_saved"].startswith("on a and b it is (in part) a bound")
     timed = {name: card(X, x=X, encode=np.asarray, only=("latency_ms",)) for name in "ab"}
     assert "it is a time" in compare(timed)["untested"][0]["why"]
+    moved = {name: card(X, Y, X, encode=np.asarray, only=("robust_area",)) for name in "ab"}
+    assert "drawn once for all rows" in compare(moved)["untested"][0]["why"]

@@ -142,6 +142,8 @@ def _tests(
 
 def _unpaired(metric: Metric, notes: Sequence[str]) -> str:
     """Why no pair of cards can be tested by a metric."""
+    if metric.untested:
+        return metric.untested
     if not metric.exact:
         return "it is a time, measured anew for each card: nothing pairs it, the intervals stand side by side"
     if "seeds" in metric.needs:

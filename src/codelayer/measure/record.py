@@ -69,6 +69,7 @@ class Metric:
     uncalibrated  why a score in [0, 1] is not about 0 for a random code or 1 for the identity; "" where it is
     by_name    True where a card measures it only when it is named, because it takes minutes
     counts     what the n of its readings counts: "rows" or "units"
+    untested   why cards are not tested against each other by it; "" where they are
     """
 
     name: str
@@ -86,6 +87,7 @@ class Metric:
     uncalibrated: str = ""
     by_name: bool = False
     counts: str = "rows"
+    untested: str = ""
 
     def __call__(self, *values: Any, **options: Any) -> float:
         """The value alone; arrays by position in the order of `needs`, or by name."""
@@ -191,13 +193,14 @@ def metric(
     uncalibrated: str = "",
     by_name: bool = False,
     counts: str = "rows",
+    untested: str = "",
 ) -> Callable[[Callable[..., Reading]], Metric]:
     """Register the function below under its own name; the name then stands for the record."""
 
     def register(function: Callable[..., Reading]) -> Metric:
         name = getattr(function, "__name__", "")
         told = (null, interval, cost, distrust, source)
-        record = Metric(name, function, needs, worst, best, *told, exact, also, uncalibrated, by_name, counts)
+        record = Metric(name, function, needs, worst, best, *told, exact, also, uncalibrated, by_name, counts, untested)
         METRICS[name] = record
         return record
 

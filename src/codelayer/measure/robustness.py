@@ -39,6 +39,7 @@ LEAST = 0.05
     distrust="a clean score near chance: a small number is then divided by a small number; kinds that cannot occur",
     source="relative corruption error: Hendrycks and Dietterich 2019",
     uncalibrated="what is left of the clean score: a random encoder that is smooth can keep all of the little it has",
+    untested="the signs of scale and offset are drawn once for all rows: rows do not tell what another draw would change",
 )
 def robust_area(
     encode: Callable[[np.ndarray], Any],
@@ -74,8 +75,7 @@ def robust_area(
     more = {"clean": clean, "chance": chance, "severities": list(SEVERITIES)}
     more["curves"] = {name: [float(v) for v in line] for name, line in zip(names, steps, strict=True)}
     more["kept"] = {n: float((line.mean() - chance) / (clean - chance)) for n, line in zip(names, steps, strict=True)}
-    replicates = left if np.isfinite(left).all() else None
-    return Reading(value, low, high, int(curve.scored.sum()), 0.0, note, more, None, replicates)
+    return Reading(value, low, high, int(curve.scored.sum()), 0.0, note, more)
 
 
 def corrupted_curve(
