@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from ..bundle.onnxfile import library
 from ..bundle.zips import check_directory
 from ..errors import BundleError, DataError
-from ..export.opening import library
 
 TREE = "sklearn.tree._tree.Tree"
 MOST_ENTRIES, MOST_DIRECTORY = 200_000, 64 << 20  # a forest of 10,000 trees has about 50,000
