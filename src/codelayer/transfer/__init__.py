@@ -11,18 +11,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .advisor import advise
     from .features import FeatureExtractor
     from .finetune import FineTunedClassifier, FineTunedRegressor
     from .opening import open_backbone
 
 _HOMES = {
+    "advise": "advisor",
     "FeatureExtractor": "features",
     "FineTunedClassifier": "finetune",
     "FineTunedRegressor": "finetune",
     "open_backbone": "opening",
 }
 
-__all__ = ["FeatureExtractor", "FineTunedClassifier", "FineTunedRegressor", "open_backbone"]
+__all__ = ["FeatureExtractor", "FineTunedClassifier", "FineTunedRegressor", "advise", "open_backbone"]
 
 
 def __getattr__(name: str) -> Any:

@@ -65,7 +65,7 @@ def helping(found: Advice) -> str:
         ahead, luck = tuned.score.beyond(bar)
         if ahead > luck:
             return f"Frozen, this backbone does not help: {without}; as a start for fine-tuning it does ({ahead:+.3f})."
-    return f"This backbone does not help: {without}."
+    return f"This backbone does not help, as far as {_rows(found)} tell: {without}."
 
 
 def _higher(one: Scored, other: Scored) -> Scored:

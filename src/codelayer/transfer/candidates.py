@@ -135,9 +135,7 @@ def textbook(d: Diagnosis) -> tuple[Candidate, str]:
     """
     little, similar = d.labels < 20, d.verdict != "different"
     if little and similar:
-        return frozen(
-            d.stages[-1], "linear", "textbook"
-        ), "little and similar: a linear classifier on the last features"
+        return frozen(d.stages[-1], "ridge", "textbook"), "little and similar: a linear classifier on the last features"
     if little:
         stage = earlier_stage(d)
         return frozen(stage, "svm", "textbook"), "little and different: an SVM on features from earlier in the net"
