@@ -179,7 +179,7 @@ class _FineTuned(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         names = ("tune", "rates", "unfreeze", "start", "anchor", "schedule", "augment")
         chosen = {name: getattr(self, name) for name in names}
         numbers = settings(self.get_params(deep=False), rows)
-        net = self._opened().features_hash()
+        net = self._opened(seed).features_hash()
         return {"command": "finetune", "backbone": net, **chosen, **numbers, "random_state": seed}
 
     def checked(self, X: Any, y: Any) -> tuple[Any, Targets]:
@@ -198,14 +198,14 @@ class _FineTuned(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def _targets(self, y: Any, n: int) -> Targets:
         raise NotImplementedError
 
-    def _opened(self) -> Backbone:
+    def _opened(self, seed: int) -> Backbone:
         if self.backbone is None:
             raise SentenceError("no backbone was given", "give one, or a name such as 'file:mobilenet.npz'")
-        return open_backbone(self.backbone, seed=seed_of(self.random_state))
+        return open_backbone(self.backbone, seed=seed)
 
     def tuning(self, rows: Any, targets: Targets, seed: int) -> Tuning:
         """All that a fit needs, before its first step, from what `checked` gave."""
-        ready: Readied = readied(self._opened(), self.get_params(deep=False), rows, targets, seed)
+        ready: Readied = readied(self._opened(seed), self.get_params(deep=False), rows, targets, seed)
         tuning = ready.tuning
         self.backbone_, self.settings_ = ready.backbone, ready.settings
         self.probe_strength_, self.start_loss_ = ready.strength, ready.loss
