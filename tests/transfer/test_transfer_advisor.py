@@ -121,7 +121,7 @@ def test_the_textbook_has_one_sentence_for_each_quadrant():
     little, different, much, mixed, _ = all_diagnoses()
     assert textbook(little)[0].name == "linear head on b"
     assert textbook(different)[0].name == "linear SVM on a"
-    assert textbook(much)[0].options == {"tune": "all"} == textbook(mixed)[0].options
+    assert textbook(much)[0].options == {"tune": "all", "start": "random"} == textbook(mixed)[0].options
     assert len({textbook(d)[1] for d in (little, different, much, mixed)}) == 4
 
 
@@ -133,13 +133,12 @@ def raced(name: str, points, ended: str = "") -> Raced:
 
 
 def test_the_default_is_taken_unless_another_is_ahead_by_more_than_luck():
-    default, rng = raced(DEFAULT, [1, 0, 1, 0, 1, 0, 1, 0]), np.random.default_rng(0)
+    default = raced(DEFAULT, [1, 0, 1, 0, 1, 0, 1, 0])
     lucky = raced("lucky", [1, 1, 0, 0, 1, 1, 1, 0])
     sure = raced("sure", [1, 1, 1, 1, 1, 0, 1, 1])
     assert order_of([lucky, default])[0] is default
-    assert [one.candidate.name for one in order_of([lucky, sure, default])][0] == "sure"
+    assert order_of([lucky, sure, default])[0] is sure
     assert order_of([raced("out", np.ones(8), ended="late"), default])[0] is default
-    del rng
 
 
 def test_candidates_that_train_climb_and_the_worse_half_drops_out_but_for_scratch():
@@ -188,7 +187,7 @@ def found(tmp_path_factory):
 
 def test_advice_names_quadrant_reasons_runner_up_scratch_cost_and_when_it_would_change(found):
     text = str(found[0])
-    for words in ("Use ", "Quadrant: ", "backbone", "Runner-up: ", "from scratch", "textbook", "labels per class", "It took"):
+    for words in ("Use ", "Quadrant: ", "backbone", "Runner-up: ", "from scratch", "textbook", "per class", "It took"):
         assert words in text, words
     assert "36 labelled rows" in text
 

@@ -23,6 +23,7 @@ import numpy as np
 from ..data.labels import as_labels
 from ..data.rows import rows_of, take
 from ..errors import CodelayerError, DataError
+from ..learn.heads import plain_label
 from ..measure.evidence import logme
 from ..measure.probes import score
 from ..nets.backbone import Backbone
@@ -190,11 +191,11 @@ def _targets(X: Any, y: Any) -> tuple[str, np.ndarray, np.ndarray]:
         return "number", labelled, known.astype(np.float64)
     classes, counts = np.unique(known, return_counts=True)
     if len(classes) < 2:
-        raise DataError(f"all labels are {classes[0]!r}", "give rows of at least two classes")
+        raise DataError(f"all labels are {plain_label(classes[0])!r}", "give rows of at least two classes")
     if counts.min() < 2:
         rare = classes[counts.argmin()]
         raise DataError(
-            f"class {rare!r} has one label: nothing can be learned from it and scored on it too",
+            f"class {plain_label(rare)!r} has one label: nothing can be learned from it and scored on it too",
             "label at least two rows of every class, or leave that class out",
         )
     return "class", labelled, known

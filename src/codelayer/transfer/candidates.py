@@ -17,6 +17,7 @@ from .diagnosis import Diagnosis
 RAW, FROZEN, TUNED, SCRATCH, OWN = "raw", "frozen", "tuned", "scratch", "own"
 LAYER_RATE = 2.6
 TOGETHER = "all"
+ALL = {"tune": "all", "start": "random"}
 DEFAULT = "linear head on all stages"  # what is taken unless another is ahead by more than luck
 
 
@@ -98,24 +99,18 @@ OWN_CANDIDATE = Candidate(
 def short_list(d: Diagnosis) -> list[Candidate]:
     """What is worth minutes of training in this quadrant; from scratch and own codes are always among them."""
     probe_first = tuned("LP-FT", "a head first, then all at a low rate", {"tune": "all", "start": "probe"})
-    layered = tuned(
-        f"fine-tuning all, rates / {LAYER_RATE} per stage",
-        "front stages change least",
-        {"tune": "all", "rates": LAYER_RATE},
-    )
-    everything = tuned("fine-tuning all", "enough labels to move everything", {"tune": "all"})
-    last = tuned("fine-tuning the last stage", "features fit, their combination does not", {"tune": "last"})
-    anchored = tuned(
-        "fine-tuning all, held to its start (L2-SP)", "nothing is forgotten", {"tune": "all", "anchor": 0.1}
-    )
+    slower_front = {"tune": "all", "rates": LAYER_RATE, "start": "random"}
+    layered = tuned(f"fine-tuning all, rates / {LAYER_RATE} per stage", "front stages change least", slower_front)
+    everything = tuned("fine-tuning all", "enough labels to move everything", ALL)
+    ready = {"tune": "last", "start": "probe"}
+    last = tuned("fine-tuning the last stage", "features fit, their combination does not", ready)
+    held = {"tune": "all", "anchor": 0.1, "start": "probe"}
+    anchored = tuned("fine-tuning all, held to its start (L2-SP)", "nothing is forgotten", held)
     if d.shift == "input":
-        front = d.stages[0]
-        middle = d.stages[len(d.stages) // 2]
-        chosen = [
-            tuned(f"tuning {front} alone", "the input has shifted, the classes have not", {"tune": front}),
-            tuned(f"tuning {middle} alone", "the input has shifted, the classes have not", {"tune": middle}),
-            layered,
-        ]
+        places = dict.fromkeys((d.stages[0], d.stages[len(d.stages) // 2]))
+        why = "the input has shifted, the classes have not"
+        chosen = [tuned(f"tuning {one} alone", why, {"tune": one, "start": "probe"}) for one in places]
+        chosen.append(layered)
     elif d.size == "little" and d.verdict == "similar":
         chosen = [probe_first, last]
     elif d.size == "little":
@@ -139,9 +134,7 @@ def textbook(d: Diagnosis) -> tuple[Candidate, str]:
     if little:
         stage = earlier_stage(d)
         return frozen(stage, "svm", "textbook"), "little and different: an SVM on features from earlier in the net"
+    everything = tuned("fine-tuning all", "textbook", ALL)
     if similar:
-        return tuned("fine-tuning all", "textbook", {"tune": "all"}), "much and similar: fine-tune through the full net"
-    return (
-        tuned("fine-tuning all", "textbook", {"tune": "all"}),
-        "much and different: start from the pre-trained weights and fine-tune the whole net",
-    )
+        return everything, "much and similar: fine-tune through the full net"
+    return everything, "much and different: start from the pre-trained weights and fine-tune the whole net"

@@ -133,7 +133,8 @@ class RidgeHead(ClassifierMixin, BaseEstimator):
         results: Any = rule.cv_results_  # squared errors, (rows, outputs, strengths) or (rows, strengths)
         errors = np.sqrt(results.reshape(len(results), -1, len(ALPHAS))[..., at])
         self.temperature_ = _temperature(errors, np.asarray(y), self.classes_)
-        self.coef_, self.intercept_ = self.temperature_ * rule.coef_, self.temperature_ * rule.intercept_
+        self.coef_ = self.temperature_ * np.atleast_2d(rule.coef_)
+        self.intercept_ = self.temperature_ * np.atleast_1d(rule.intercept_)
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:

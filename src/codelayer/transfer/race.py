@@ -172,7 +172,7 @@ class Race:
         if last:
             return alive
         order = sorted(alive, key=_floor, reverse=True)
-        keep = order[: max(1, -(-len(order) // 2))]
+        keep = order[: max(1, len(order) // 2)]
         keep += [one for one in order if one.candidate.kind == SCRATCH and one not in keep]  # told at full length
         for one in (one for one in order if one not in keep):
             one.ended = f"behind at {one.share:.0%} of its epochs"

@@ -18,6 +18,7 @@ import numpy as np
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
 from ..errors import DataError
+from ..learn.heads import plain_label
 from .heads import make_head
 
 FOLDS, REPEATS, MANY, FEWER = 5, 2, 500, 3
@@ -78,7 +79,7 @@ def folds_of(
     if least < 2:
         rare = np.unique(y)[np.unique(y, return_counts=True)[1].argmin()]
         raise DataError(
-            f"class {rare!r} has one label: nothing can be learned from it and scored on it too",
+            f"class {plain_label(rare)!r} has one label: nothing can be learned from it and scored on it too",
             "label at least two rows of every class, or leave that class out",
         )
     if groups is not None:
