@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import skops.io
 from ship_cases import mlp_graph, packed
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.compose import make_column_transformer
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
