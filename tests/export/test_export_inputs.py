@@ -8,11 +8,11 @@ import pytest
 from coder_cases import frame, grey, rows
 
 from codelayer import DataError, Schema, Table
+from codelayer.bundle.onnxfile import library
 from codelayer.export import feeds, inputs_of, session
 from codelayer.export.checks import _with_odd_ones
 from codelayer.export.graphs import model_of
 from codelayer.export.inputs import used_columns
-from codelayer.export.opening import library
 from codelayer.export.preparing import FLOAT, Graph, input_infos, prepare
 
 

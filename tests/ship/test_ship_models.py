@@ -18,9 +18,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from codelayer import Head, Headed, Pca, Table, bundle
+from codelayer.bundle.onnxfile import library
 from codelayer.errors import BundleError, CodelayerError, DataError, ExportError
 from codelayer.export import onnx_bytes, session, to_onnx
-from codelayer.export.opening import library
 from codelayer.learn.baselines import RawFeatures
 from codelayer.learn.forest import Forest
 from codelayer.learn.headed_forest import ForestHead, HeadedForest

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from . import bundle
+from .bundle.onnxfile import session
 from .coders import coder_of
 from .data.schema import Columns, Schema
 from .data.schema.cells import objects
 from .errors import BundleError, CodelayerError, DataError
 from .export.inputs import feeds
-from .export.opening import session
 from .forest import Forest
 
 AT_ONCE = 1 << 18  # encoded numbers looked at together: 1 MB, which the caches hold and ONNX Runtime's arena too

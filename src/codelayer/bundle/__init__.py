@@ -17,6 +17,7 @@ The layout is documented, and frozen, in docs/format.md.
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -73,6 +74,8 @@ __all__ = [
 ]
 
 T = TypeVar("T", bound=type)
+# kinds whose classes stand to the right of whoever opens bundles: their modules are imported when one is met
+LATER = {"features": "transfer.features", "finetuned": "transfer.finetune"}
 
 
 @dataclass
@@ -125,6 +128,8 @@ def restore(bundle: Bundle) -> Any:
     errors  BundleError: no such kind (with the closest name), or a plan the class cannot follow
     """
     try:
+        if bundle.kind in LATER:
+            importlib.import_module(f"..{LATER[bundle.kind]}", __package__)
         home: Any = find(bundle.kind, "kind")
         return home.from_bundle(bundle)
     except BundleError:

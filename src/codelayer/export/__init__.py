@@ -14,21 +14,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..bundle.onnxfile import check_model, session
     from .checks import Exported
     from .estimators import sklearn_exported, sklearn_to_onnx
     from .inputs import Input, feeds, inputs_of
-    from .opening import check_model, session
     from .writing import exported, onnx_bytes, to_onnx, to_torch_export
 
 _HOME = {
     "Exported": "checks",
     "Input": "inputs",
-    "check_model": "opening",
+    "check_model": ".bundle.onnxfile",
     "exported": "writing",
     "feeds": "inputs",
     "inputs_of": "inputs",
     "onnx_bytes": "writing",
-    "session": "opening",
+    "session": ".bundle.onnxfile",
     "sklearn_exported": "estimators",
     "sklearn_to_onnx": "estimators",
     "to_onnx": "writing",
@@ -54,7 +54,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
 
 
 def __dir__() -> list[str]:

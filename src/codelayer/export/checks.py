@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ..bundle.onnxfile import session
 from ..data.rows import rows_of, take
 from ..data.schema import Column, Columns
 from ..data.schema.cells import objects
@@ -26,7 +27,6 @@ from ..learn.headed_forest import HeadedForest
 from ..learn.heads import Headed
 from .core import coder_of, task_of, turns_at_steps
 from .inputs import feeds, used_columns
-from .opening import session
 
 UNSEEN_TEXT, UNSEEN_NUMBER = "a text that was never seen", 123456789.5
 DAY = np.timedelta64(1, "D")

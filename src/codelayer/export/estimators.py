@@ -18,12 +18,12 @@ import numpy as np
 
 from .. import __version__
 from ..bundle import write_atomic
+from ..bundle.onnxfile import library, session
 from ..errors import DataError, ExportError
 from ..learn.heads import plain_label
 from .checks import TOLERANCE, Exported, difference, run, ties
 from .graphs import ML_OPSET, OPSET, label_output, model_of, packed
 from .inputs import BLOCK
-from .opening import library, session
 from .preparing import FLOAT, ML, ROWS, Graph
 from .trees import Trees, add_trees, of_model
 

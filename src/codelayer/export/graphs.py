@@ -20,13 +20,13 @@ import torch
 from torch import nn
 
 from .. import __version__
+from ..bundle.onnxfile import MOST_BYTES, library
 from ..errors import ExportError
 from ..learn.forest import Forest
 from ..learn.headed_forest import HeadedForest
 from ..learn.heads import Headed, plain_label
 from .core import Core, coder_of, core_of, task_of
 from .inputs import inputs_of
-from .opening import MOST_BYTES, library
 from .preparing import FLOAT, ML, ROWS, Graph, input_infos, prepare
 from .trees import add_trees, of_forest
 

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from ..bundle.onnxfile import library
 from ..data.schema import Column, Schema
 from ..data.schema.cells import _TRUTH, MISSING
 from ..data.schema.column import _MONDAY, DAY, WAVES
 from .inputs import Input, used_columns
-from .opening import library
 
 ROWS = "rows"
 ENCODED = "encoded"

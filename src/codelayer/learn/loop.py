@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..objective import Context, Model
 from ..objective.sampled import reads_sparse
@@ -206,7 +206,7 @@ def finish_epoch(
 
 
 def close_epoch(
-    model: Model, position: Position, validation: float | None, patience: int | None, seconds: float
+    model: nn.Module, position: Position, validation: float | None, patience: int | None, seconds: float
 ) -> Epoch:
     """`finish_epoch` where the held-out loss is known."""
     terms, best = position.end_epoch(), False

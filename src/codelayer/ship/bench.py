@@ -31,7 +31,7 @@ MOST_SECONDS = 3600  # per model and size
 INPUTS = 16  # different rows or batches that calls go through
 FLATTERS = 3.0  # times as long in Python as compiled, from which a sentence says so
 OPEN_GRAPH = (
-    "from codelayer.export.opening import session\nfrom codelayer.ship.onnxfiles import random_rows\n",
+    "from codelayer.bundle.onnxfile import session\nfrom codelayer.ship.onnxfiles import random_rows\n",
     "s = session(sys.argv[1], int(sys.argv[2]))\n",
 )
 OPEN_OTHER = (

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from ..bundle.onnxfile import library
 from ..bundle.zips import check_directory
 from ..errors import BundleError, DataError
-from ..export.opening import library
 
 TREE, DTYPE = "sklearn.tree._tree.Tree", "numpy.dtype"
 CAN_BE_TRUSTED = (TREE, DTYPE)

@@ -21,12 +21,12 @@ import torch
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from ..bundle import plain, write_atomic
+from ..bundle.onnxfile import library
 from ..data.rows import rows_of, take
 from ..errors import CodelayerError
 from ..export import onnx_bytes, sklearn_exported
 from ..export.checks import allowed
 from ..export.graphs import label_table
-from ..export.opening import library
 from ..learn.baselines import RawFeatures
 from ..learn.diverged import Diverged
 from ..learn.forest import Forest

@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 
 from ..bundle import from_json, plain, write_atomic
+from ..bundle.onnxfile import library
 from ..data.load import Data, load_data
 from ..data.rows import rows_of
 from ..data.schema import Schema
 from ..errors import DataError, RunError
-from ..export.opening import library
 from ..learn.run import RunFolder
 from ..measure.draws import class_index, numbers, scored_classes
 from ..report import Progress

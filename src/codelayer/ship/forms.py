@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from ..bundle.onnxfile import DOMAINS, library
 from ..errors import CodelayerError, DataError
-from ..export.opening import DOMAINS, library
 
 CONVOLVE = {"Conv", "ConvTranspose"}
 DENSE = ["MatMul", "Gemm"]

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..bundle.onnxfile import library, session
 from ..data.schema import Columns, Schema
 from ..errors import BundleError, CodelayerError, DataError
 from ..export import inputs
-from ..export.opening import library, session
 from .onnxfiles import feeds, main_output, random_rows, some_feeds
 
 if TYPE_CHECKING:

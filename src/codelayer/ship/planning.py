@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..bundle.onnxfile import library
 from ..data.rows import rows_of, take
 from ..data.schema import Schema
-from ..export.opening import library
 from ..learn.baselines import RawFeatures
 from ..learn.forecast import Forecast, forecast, resident, shortfall
 from ..measure.fresh import fresh_start

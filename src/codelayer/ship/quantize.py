@@ -23,10 +23,10 @@ from typing import Any
 
 import numpy as np
 
+from ..bundle.onnxfile import library
 from ..data.rows import rows_of, take
 from ..errors import DataError
 from ..export.inputs import used_columns
-from ..export.opening import library
 from ..measure.draws import task_of
 from ..measure.probes import linear_probe
 from ..measure.turns import ROUNDS, Pace, paces, times_as_long

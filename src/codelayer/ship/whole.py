@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from ..bundle.onnxfile import library
 from ..data.rows import rows_at_once, rows_of, take
 from ..errors import BundleError
 from ..export.graphs import packed
-from ..export.opening import library
 from ..measure.fresh import fresh_start
 from .bench import ANSWER_GRAPH, OPEN_GRAPH
 from .models import Servable, open_model

@@ -1,1 +1,1 @@
-"""The inputs of an ONNX form and how it is opened, as codelayer has them: packaged from there when a wheel is built."""
+"""The inputs of an ONNX form, as codelayer has them: packaged from there when a wheel is built."""

@@ -1,0 +1,33 @@
+"""Transfer: nets that were trained elsewhere, as features, fine-tuned, or refused.
+
+Reads  backbones by name, rows, few labels.
+Gives  `open_backbone`, `FeatureExtractor`, `FineTunedClassifier`, `FineTunedRegressor`, `advise`.
+Skips  fetching weights.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .advisor import advise
+    from .features import FeatureExtractor
+    from .finetune import FineTunedClassifier, FineTunedRegressor
+    from .opening import open_backbone
+
+_HOMES = {
+    "advise": "advisor",
+    "FeatureExtractor": "features",
+    "FineTunedClassifier": "finetune",
+    "FineTunedRegressor": "finetune",
+    "open_backbone": "opening",
+}
+
+__all__ = ["FeatureExtractor", "FineTunedClassifier", "FineTunedRegressor", "advise", "open_backbone"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)

@@ -1,0 +1,55 @@
+"""Raw rows as a rival: what a forest and a linear head make of them without any net.
+
+Reads  rows as an extractor takes them, encoded in [0, 1] or by a schema.
+Gives  `raw_features`, pictures no larger than 32 x 32 as flat rows; `raw_scores` of both on folds.
+Skips  learning a code: the race has a candidate for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+from ..data.schema import Schema
+from .scoring import Fold, Scored, probe, scored
+
+PIXELS = 32
+TREES = 100
+
+
+def small_pictures(x: np.ndarray) -> np.ndarray:
+    """Pictures (n, H, W) or (n, H, W, C) as float32 in [0, 1], no larger than 32 x 32, (n, H, W, C)."""
+    encoded = Schema.fit(x, scale="auto" if x.dtype == np.uint8 else "none").encode(x)
+    tall, wide = encoded.shape[1:3]
+    if max(tall, wide) <= PIXELS:
+        return encoded
+    share = PIXELS / max(tall, wide)
+    size = (max(1, round(tall * share)), max(1, round(wide * share)))
+    planes = torch.from_numpy(encoded).permute(0, 3, 1, 2)
+    shrunk = torch.nn.functional.interpolate(planes, size, mode="bilinear", align_corners=False, antialias=True)
+    return np.ascontiguousarray(shrunk.permute(0, 2, 3, 1).numpy())
+
+
+def raw_features(x: Any, schema: Schema | None = None) -> np.ndarray:
+    """Rows as heads and forests see them, (rows, features) float32."""
+    if isinstance(x, np.ndarray) and x.ndim in (3, 4) and schema is None:
+        found = small_pictures(x)
+    else:
+        found = (schema or Schema.fit(x)).encode(x)
+    return found.reshape(len(found), -1)
+
+
+def raw_scores(
+    raw: np.ndarray, y: np.ndarray, folds: Sequence[Fold], task: str = "class", seed: int = 0
+) -> dict[str, Scored]:
+    """A forest of 100 trees and a linear head, on the same folds as everything else."""
+
+    def forest(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        kind: Any = RandomForestClassifier if task == "class" else RandomForestRegressor
+        return kind(TREES, random_state=seed, n_jobs=1).fit(raw[train], y[train]).predict(raw[test])
+
+    return {"forest": scored(forest, y, folds, task), "linear head": probe(raw, y, folds, task=task, seed=seed)}

@@ -1,0 +1,157 @@
+"""What every stage of a net knows of the labels: cross-validated probes with standard errors.
+
+Reads  features by stage, labels or numbers, groups.
+Gives  `Scored` for each: mean, standard error, a value per row, so that two of them are compared in pairs.
+Skips  choosing by them: `diagnosis` does.
+
+A row is right or wrong in every repeat; its weight makes classes count alike, so that the mean is balanced accuracy.
+The error is that of the mean over rows: it does not tell of other rows to learn from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
+
+from ..errors import DataError
+from .heads import make_head
+
+FOLDS, REPEATS, MANY, FEWER = 5, 2, 500, 3
+Fold = tuple[np.ndarray, np.ndarray]
+Fit = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """How well rows that were left out are told.
+
+    points  (rows,) whose mean is balanced accuracy, or R2; they may lie outside [0, 1]
+    seconds of the processor or the clock that it took
+    """
+
+    points: np.ndarray
+    seconds: float = 0.0
+
+    @property
+    def mean(self) -> float:
+        """Balanced accuracy, or R2."""
+        return float(self.points.mean())
+
+    @property
+    def error(self) -> float:
+        """Standard error of the mean over rows."""
+        return float(self.points.std(ddof=1) / len(self.points) ** 0.5)
+
+    def beyond(self, other: Scored) -> tuple[float, float]:
+        """How far this one is ahead, and the standard error of that, over the same rows."""
+        gap = self.points - other.points
+        return float(gap.mean()), float(gap.std(ddof=1) / len(gap) ** 0.5)
+
+    def record(self) -> dict[str, float]:
+        """Plain numbers: mean, error, low and high of the 95 % interval."""
+        half = 1.96 * self.error
+        return {"mean": self.mean, "error": self.error, "low": self.mean - half, "high": self.mean + half}
+
+
+def folds_of(
+    y: np.ndarray,
+    task: str = "class",
+    groups: Any = None,
+    seed: int = 0,
+    folds: int | None = None,
+    repeats: int | None = None,
+) -> list[Fold]:
+    """Splits of labelled rows: stratified for classes, whole groups where there are some.
+
+    folds    None is 5 below 500 rows, else 3
+    repeats  None is 2 below 500 rows, else 1
+    errors   DataError: a class with one row, or fewer groups than two
+    """
+    n = len(y)
+    repeats = (REPEATS if n < MANY else 1) if repeats is None else repeats
+    folds = (FOLDS if n < MANY else FEWER) if folds is None else folds
+    least = int(np.unique(y, return_counts=True)[1].min()) if task == "class" else n
+    if least < 2:
+        rare = np.unique(y)[np.unique(y, return_counts=True)[1].argmin()]
+        raise DataError(
+            f"class {rare!r} has one label: nothing can be learned from it and scored on it too",
+            "label at least two rows of every class, or leave that class out",
+        )
+    if groups is not None:
+        sets = len(np.unique(groups))
+        if sets < 2:
+            raise DataError("all rows are of one group", "give rows of at least two groups")
+        count = min(folds, sets)
+        split: Any = StratifiedGroupKFold if task == "class" else GroupKFold
+        made = [split(count, shuffle=True, random_state=seed + r).split(y, y, groups) for r in range(repeats)]
+    else:
+        kind: Any = StratifiedKFold if task == "class" else KFold
+        count = max(2, min(folds, least))
+        made = [kind(count, shuffle=True, random_state=seed + r).split(y, y) for r in range(repeats)]
+    return [(train, test) for one in made for train, test in one if len(np.unique(y[train])) > 1]
+
+
+def scored(fit: Fit, y: np.ndarray, folds: Sequence[Fold], task: str = "class", seconds: float = 0.0) -> Scored:
+    """What `fit(train rows, test rows)` predicts for rows that were left out, scored row by row."""
+    right, times = np.zeros(len(y)), np.zeros(len(y))
+    for train, test in folds:
+        told = np.asarray(fit(train, test))
+        right[test] += (told == y[test]) if task == "class" else _explained(told.astype(float), y[test], y)
+        times[test] += 1
+    seen = times > 0
+    points = right[seen] / times[seen]
+    return Scored(points * row_weights(y[seen]) if task == "class" else points, seconds)
+
+
+def row_weights(y: np.ndarray) -> np.ndarray:
+    """One weight per row, of mean 1, so that every class counts alike."""
+    _, places, sizes = np.unique(y, return_inverse=True, return_counts=True)
+    return len(y) / len(sizes) / sizes[places]
+
+
+def _explained(told: np.ndarray, truth: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return 1 - (truth - told) ** 2 / max(float(np.var(y)), 1e-300)
+
+
+def probe(
+    features: np.ndarray, y: np.ndarray, folds: Sequence[Fold], head: str = "ridge", task: str = "class", seed: int = 0
+) -> Scored:
+    """One head on one array of features, (rows, width)."""
+
+    def fit(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        least = int(np.unique(y[train], return_counts=True)[1].min()) if task == "class" else len(train)
+        model = make_head(head, features.shape[1], len(train), task, least, seed)
+        return model.fit(features[train], y[train]).predict(features[test])
+
+    return scored(fit, y, folds, task)
+
+
+class Joint:
+    """Stages side by side, each scaled so that its columns together weigh as much as any other stage's.
+
+    stages  stage -> (rows, width): rows from which means and scales are taken
+    Source: the simplest form of Head2Toe (Evci et al. 2022).
+    """
+
+    def __init__(self, stages: Mapping[str, np.ndarray]) -> None:
+        self.centre = {stage: one.mean(0, dtype=np.float64) for stage, one in stages.items()}
+        self.scale = {stage: _scale_of(one) for stage, one in stages.items()}
+
+    def __call__(self, stages: Mapping[str, np.ndarray]) -> np.ndarray:
+        """(rows, sum of widths) float32."""
+        parts = [(stages[stage] - centre) / self.scale[stage] for stage, centre in self.centre.items()]
+        return np.concatenate(parts, axis=1).astype(np.float32)
+
+
+def _scale_of(values: np.ndarray) -> np.ndarray:
+    deviation = values.std(0, dtype=np.float64)
+    return np.maximum(deviation, 1e-3 * max(float(deviation.max(initial=0.0)), 1e-12)) * values.shape[1] ** 0.5
+
+
+def beside(stages: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Stages side by side, scaled by their own rows."""
+    return Joint(stages)(stages)

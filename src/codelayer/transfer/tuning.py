@@ -1,0 +1,204 @@
+"""One tuning: the steps that move a backbone's last stages and a head, resumable anywhere.
+
+Reads  a net with its head, what it is fed with, targets, `Paces`.
+Gives  `Joined`, `Tuning` (a generator of epochs, and the gradient of one batch).
+Skips  what is tuned and at which rates: `tuned` plans that, `finetune` is the estimator.
+
+Batch order, dropout and changes of pictures are drawn from (seed, epoch) or (seed, step), rates are a function of the
+step: a tuning that is killed and resumed ends in the same bits on one CPU thread. A batch that does not fit into
+memory is split into parts whose gradients add up to that of the whole.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..learn.batches import batches_of, steps_of
+from ..learn.checkpoint import Position, load_checkpoint, save_checkpoint
+from ..learn.diverged import check_epoch, check_step
+from ..learn.loop import Epoch, Interrupts, close_epoch
+from ..learn.paces import AdamW, Paces
+from ..objective.trace import generator, stream_number
+from .feeding import Feed
+from .parts import Parts
+
+BATCHED = nn.modules.batchnorm._BatchNorm
+
+
+class Joined(nn.Module):
+    """A net and the linear head on its pooled last stage."""
+
+    def __init__(self, net: nn.Module, width: int, outputs: int, seed: int) -> None:
+        super().__init__()
+        self.net = net
+        self.head = nn.utils.skip_init(nn.Linear, width, outputs)
+        stream = generator(seed, "head", 0)
+        with torch.no_grad():
+            self.head.weight.normal_(0.0, 0.5 * width**-0.5, generator=stream)
+            self.head.bias.zero_()
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """L2-SP: alpha / 2 |w - w0|^2 on what was trained before, beta / 2 |w|^2 on the head (Li et al. 2018, eq. 2).
+
+    alpha, beta  weights
+    start        w0 by name in the joined net
+    """
+
+    alpha: float
+    beta: float
+    start: Mapping[str, Tensor]
+
+    def add(self, joined: nn.Module) -> float:
+        """Add the penalty's gradient to what has a gradient; the penalty there."""
+        charged = 0.0
+        for name, one in joined.named_parameters():
+            if one.grad is None:
+                continue
+            weight, old = (self.alpha, self.start[name]) if name in self.start else (self.beta, None)
+            away = one.detach() if old is None else one.detach() - old
+            one.grad.add_(away, alpha=weight)
+            charged += 0.5 * weight * float(away.square().sum())
+        return charged
+
+
+@dataclass
+class Tuning:
+    """What one fit moves, with what, and how far it is.
+
+    joined    the net with its head
+    feed      the rows
+    targets   (rows,) class places (int64) or standardised numbers (float32)
+    paces     groups and rates; `optimizer` has the same groups
+    seed      of order, dropout and changes
+    parts     how batches are split, and the notes of it
+    position  how far the loop is
+    """
+
+    joined: Joined
+    feed: Feed
+    targets: Tensor
+    paces: Paces
+    epochs: int
+    batch_size: int
+    seed: int
+    anchor: Anchor | None = None
+    parts: Parts = field(default_factory=Parts)
+    position: Position = field(default_factory=Position)
+
+    def __post_init__(self) -> None:
+        self.optimizer = AdamW(self.paces.members, decay=0.0 if self.anchor else 0.01)
+        norms = [one for one in self.joined.net.modules() if isinstance(one, BATCHED)]
+        self._moving = [one for norm in norms for one in norm.buffers()]
+        self._before = [one.clone() for one in self._moving]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of one pass."""
+        return steps_of(len(self.feed), self.batch_size)
+
+    def run(self, checkpoint: Path | None = None, checkpoint_seconds: float = 30.0) -> Generator[Epoch]:
+        """Tune, yielding after every pass; at the end the net is in eval mode and nothing is held.
+
+        checkpoint  a .zip written every `checkpoint_seconds`, on Ctrl-C, on `break` and at the end; continued from
+                    when it is there
+        errors      Diverged (a SentenceError) when the loss is no longer finite
+        """
+        position, saved_at = self.position, time.monotonic()
+        if checkpoint is not None and checkpoint.exists():
+            load_checkpoint(checkpoint, self.joined, self.optimizer, position)
+        try:
+            while position.epoch < self.epochs:
+                started, before = time.perf_counter(), position.seconds
+                interrupts = Interrupts()
+                with interrupts.held():
+                    self.joined.train()  # what is held stays as it is
+                    stream = generator(self.seed, "order", position.epoch)
+                    order = batches_of(len(self.feed), self.steps_per_epoch, False, stream)
+                    for places in order[position.step_in_epoch :]:
+                        self._step(places)
+                        position.seconds = before + time.perf_counter() - started
+                        if checkpoint is not None and time.monotonic() - saved_at >= checkpoint_seconds:
+                            save_checkpoint(checkpoint, self.joined, self.optimizer, position)
+                            saved_at = time.monotonic()
+                        if interrupts.asked:
+                            raise KeyboardInterrupt
+                    check_epoch(position)
+                    seconds = time.perf_counter() - started
+                    epoch = close_epoch(self.joined, position, None, None, seconds)
+                yield epoch
+                if interrupts.asked:
+                    raise KeyboardInterrupt
+            if checkpoint is not None:
+                save_checkpoint(checkpoint, self.joined, self.optimizer, position)
+        except (GeneratorExit, KeyboardInterrupt):
+            if checkpoint is not None:
+                save_checkpoint(checkpoint, self.joined, self.optimizer, position)
+            raise
+        finally:
+            self.paces.release()
+
+    def _step(self, places: Tensor) -> None:
+        position = self.position
+        rates = self.paces.at(position.step)
+        terms = self.gradient(places, position.step)
+        check_step(terms["loss"], terms, position)
+        self.optimizer.move(rates)
+        position.add(terms, len(places))
+
+    def gradient(self, places: Tensor, step: int) -> dict[str, Tensor]:
+        """Leave the gradient of the mean loss over the rows at `places` in the net; loss and anchor.
+
+        The batch is split where memory runs out; running statistics of batch normalisation then see the parts.
+        """
+        rows, split = len(places), self.parts.count
+        _copy(self._before, self._moving)
+
+        def again() -> None:
+            self.optimizer.clear()
+            _copy(self._moving, self._before)
+
+        def work(part: slice) -> Tensor:
+            batch = self.feed.batch(places[part], step)
+            loss = self.losses(batch, self.targets[places[part]]).sum() / rows
+            loss.backward()
+            return loss.detach()
+
+        self.optimizer.clear()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(stream_number(self.seed, "dropout", step))
+            losses = self.parts.run(rows, work, again)
+        if self.parts.count != split:
+            self._note_split(rows)
+        loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+        if self.anchor is None:
+            return {"loss": loss}
+        return {"loss": loss, "anchor": torch.tensor(self.anchor.add(self.joined))}
+
+    def losses(self, batch: Tensor, targets: Tensor) -> Tensor:
+        """The loss of every row of a batch, (rows,): cross-entropy, or the squared error of standardised numbers."""
+        scores = self.joined.head(self.feed.vectors(batch))
+        if targets.dtype == torch.int64:
+            return nn.functional.cross_entropy(scores, targets, reduction="none")
+        return (scores[:, 0] - targets).square()
+
+    def _note_split(self, rows: int) -> None:
+        size = -(-rows // self.parts.count)
+        told = f"a batch of {rows} rows did not fit into memory and is split into parts of {size}: gradients add up "
+        moving = any(isinstance(one, BATCHED) and one.training for one in self.joined.net.modules())
+        told += "to that of the whole batch"
+        if moving:
+            told += ", but for batch normalisation, which sees the statistics of each part alone"
+        self.parts.notes.append(told)
+
+
+def _copy(to: list[Tensor], source: list[Tensor]) -> None:
+    if to:
+        torch._foreach_copy_(to, source)
