@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
+from ..bundle.onnxfile import library
 from ..data.schema import Columns
 from ..data.schema.cells import objects
 from ..errors import DataError, ExportError
@@ -19,7 +20,6 @@ from .checks import TOLERANCE, Exported
 from .estimators import held_against, translated
 from .graphs import packed
 from .inputs import MISSING
-from .opening import library
 
 
 def picks_by_name(estimator: Any) -> bool:
