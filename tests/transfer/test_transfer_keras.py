@@ -58,7 +58,7 @@ def test_pictures_are_prepared_as_keras_does(name):
     grey = np.random.default_rng(0).integers(0, 256, (2, 80, 80, 3), np.uint8)
     seen: list[torch.Tensor] = []
     first = next(iter(found.net.steps.values()))
-    handle = first.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    handle = first.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0][0]))
     with torch.inference_mode():
         found.net(found.prepare(grey))
     handle.remove()

@@ -53,8 +53,9 @@ class _FineTuned(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     Parameters
     ----------
-    backbone : Backbone, or a name such as "file:mobilenet.npz"
-        Fitted on a copy: the one that is given stays as it is.
+    backbone : Backbone or str, default=None
+        What `open_backbone` takes, for example "file:mobilenet.npz".
+        A copy learns: the one that is given stays as it is.
     tune : str or int, default="all"
         What learns beside the head: "head" nothing, "last" the last stage, a number so many last stages, "all", a
         stage's name that stage alone, "norms" the normalisation layers, "scratch" the same net from random weights.
@@ -70,16 +71,31 @@ class _FineTuned(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     anchor : float, (float, float) or None, default=None
         L2-SP: alpha, or (alpha, beta), beta is 0.01 else; it replaces weight decay.
     schedule : "one_cycle" or "cosine", default="one_cycle"
-    epochs, batch_size, learning_rate : number or "auto"
-        The rules of "auto" stand at `codelayer.transfer.tuned.settings`.
+        Up over 30 % of the steps and down, or down from a warm-up of 5 %.
+    epochs : int or "auto", default="auto"
+        "auto" makes 200 steps, within 6 to 30 passes; from scratch twice as many.
+    batch_size : int or "auto", default="auto"
+        "auto" is an eighth of the rows, as a power of 2 within 8 to 32.
+    learning_rate : float or "auto", default="auto"
+        Peak rate of the head; "auto" is 0.003 from scratch, 0.0003 from a probe, 0.01 for a random head alone, else
+        0.001.
     augment : "flip", "shift", "flip + shift" or None, default=None
         Of pictures, anew at every step.
     random_state : int, RandomState or None, default=None
+        Of the head, the order of rows, dropout and changes of pictures.
     run : path or None, default=None
         A folder for checkpoints: a fit that is stopped goes on where it was.
 
-    Fitted: backbone_ (tuned), rates_ (peak learning rate of every group), history_, notes_, probe_strength_,
-    start_loss_ (of the probe, on the labelled rows; None without one), settings_, kept_ (what was kept in memory).
+    Attributes
+    ----------
+    backbone_ : Backbone, tuned
+    classes_ : (classes,), of a classifier
+    rates_ : dict, group -> its peak learning rate
+    settings_ : dict, epochs, batch_size and learning_rate
+    history_ : list of dict, one per epoch
+    notes_ : list of str, what a reader should know
+    probe_strength_, start_loss_ : C of the probe and its loss on the labelled rows; None without one
+    kept_ : str, what was kept in memory: "vectors", "stage", "prepared" or "made anew"
     """
 
     def __init__(
@@ -163,7 +179,7 @@ class _FineTuned(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         names = ("tune", "rates", "unfreeze", "start", "anchor", "schedule", "augment")
         chosen = {name: getattr(self, name) for name in names}
         numbers = settings(self.get_params(deep=False), rows)
-        net = self._opened().features_hash()
+        net = self._opened(seed).features_hash()
         return {"command": "finetune", "backbone": net, **chosen, **numbers, "random_state": seed}
 
     def checked(self, X: Any, y: Any) -> tuple[Any, Targets]:
@@ -182,14 +198,14 @@ class _FineTuned(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def _targets(self, y: Any, n: int) -> Targets:
         raise NotImplementedError
 
-    def _opened(self) -> Backbone:
+    def _opened(self, seed: int) -> Backbone:
         if self.backbone is None:
             raise SentenceError("no backbone was given", "give one, or a name such as 'file:mobilenet.npz'")
-        return open_backbone(self.backbone, seed=seed_of(self.random_state))
+        return open_backbone(self.backbone, seed=seed)
 
     def tuning(self, rows: Any, targets: Targets, seed: int) -> Tuning:
         """All that a fit needs, before its first step, from what `checked` gave."""
-        ready: Readied = readied(self._opened(), self.get_params(deep=False), rows, targets, seed)
+        ready: Readied = readied(self._opened(seed), self.get_params(deep=False), rows, targets, seed)
         tuning = ready.tuning
         self.backbone_, self.settings_ = ready.backbone, ready.settings
         self.probe_strength_, self.start_loss_ = ready.strength, ready.loss
