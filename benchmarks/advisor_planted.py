@@ -2,8 +2,8 @@
 
 Of no use: another random net in the place of the trained one, and labels that are shuffled; 8 targets x 5, 20 labels
 per class x 3 draws each (needs the folder CODELAYER_DATA; a quarter of an hour on one core). Beside them trained nets,
-which may or may not help. Kinds of shift: rows of one target against other rows of it (none), the same altered in five ways
-(input), other classes of it (task).
+which may or may not help. Kinds of shift: rows of one target against other rows of it (none), the same altered in five
+ways (input), other classes of it (task).
 """
 
 from __future__ import annotations
