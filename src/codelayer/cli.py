@@ -24,6 +24,7 @@ import typer
 from . import __version__, commands
 from .errors import CodelayerError
 from .ship import commands as ship_commands
+from .transfer import commands as transfer_commands
 
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 DEBUG = "--debug"
@@ -32,7 +33,10 @@ SHORT_OF_MEMORY = ("not enough memory", "can't allocate memory", "out of memory"
 AGAIN = "free some space and give the same command again"
 LINE = re.compile(r"^(\w+): (.*)$")
 
-GROUPS = {"ship": ("Make a model small and fast, and measure what it costs.", ship_commands.COMMANDS)}
+GROUPS = {
+    "ship": ("Make a model small and fast, and measure what it costs.", ship_commands.COMMANDS),
+    "transfer": ("Use nets that were trained elsewhere, and see what of them helps.", transfer_commands.COMMANDS),
+}
 
 Chosen = tuple[Callable[..., None], dict[str, Any]]
 

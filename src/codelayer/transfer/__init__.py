@@ -1,7 +1,7 @@
 """Transfer: nets that were trained elsewhere, as features, fine-tuned, or refused.
 
 Reads  backbones by name, rows, few labels.
-Gives  `open_backbone`, `FeatureExtractor`, `FineTunedClassifier`, `FineTunedRegressor`, `advise`.
+Gives  `open_backbone`, `FeatureExtractor`, `FineTunedClassifier`, `FineTunedRegressor`, `layer_transfer`, `advise`.
 Skips  fetching weights.
 """
 
@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .features import FeatureExtractor
     from .finetune import FineTunedClassifier, FineTunedRegressor
+    from .layers import layer_transfer
     from .opening import open_backbone
 
 _HOMES = {
     "FeatureExtractor": "features",
     "FineTunedClassifier": "finetune",
     "FineTunedRegressor": "finetune",
+    "layer_transfer": "layers",
     "open_backbone": "opening",
 }
 
-__all__ = ["FeatureExtractor", "FineTunedClassifier", "FineTunedRegressor", "open_backbone"]
+__all__ = ["FeatureExtractor", "FineTunedClassifier", "FineTunedRegressor", "layer_transfer", "open_backbone"]
 
 
 def __getattr__(name: str) -> Any:
