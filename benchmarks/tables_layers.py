@@ -29,7 +29,7 @@ def contests(result: dict[str, Any]) -> str:
                 [
                     row["data"],
                     row["shift"],
-                    str(row["steps"]),
+                    setting(row),
                     str(one["labels"]),
                     shown(one["back_minus_front"], sign=True),
                     ", ".join(f"{value:+.3f}" for value in one["per_seed"]),
@@ -37,35 +37,39 @@ def contests(result: dict[str, Any]) -> str:
                     judged,
                 ]
             )
-    columns = ["data", "shift", "steps", "labels per class", "back minus front", "by seed or split", "better"]
+    columns = ["data", "shift", "pictures, steps", "labels per class", "back minus front", "by seed or split", "better"]
     return table([*columns, "the claim"], lines)
 
 
+def setting(row: dict[str, Any]) -> str:
+    """How large pictures were, and how many steps."""
+    return f"{row['size']} size, {row['steps']}"
+
+
 def verdict(result: dict[str, Any]) -> str:
-    """Whether the kind of shift decides, in words, by data, labels and steps."""
-    found = {(row["data"], row["shift"], row["steps"], one["labels"]): one["verdict"]
-             for row in result["rows"] for one in row["better"]}  # fmt: skip
+    """Whether the kind of shift decides, in words, by setting, data and labels."""
+    found = {
+        (setting(row), row["data"], one["labels"], row["shift"]): one["verdict"]
+        for row in result["rows"]
+        for one in row["better"]
+    }
     told = []
-    for data in dict.fromkeys(row["data"] for row in result["rows"]):
-        for labels in sorted({key[3] for key in found}):
-            key = (data, "input shift", result["rows"][0]["steps"], labels)
-            pair = found[key], found[data, "task shift", *key[2:]]
-            what = "holds" if pair == ("back", "front") else "does not hold" if pair[0] != "back" else "stays open"
-            told.append(f"{data}, {labels} labels per class: {what} (input shift {pair[0]}, task shift {pair[1]})")
+    for size, data, labels in dict.fromkeys(key[:3] for key in found):
+        pair = tuple(found[size, data, labels, shift] for shift in CLAIM)
+        what = "holds" if pair == ("back", "front") else "does not hold"
+        told.append(f"- {data}, {labels} labels per class, {size} steps: {what} ({pair[0]} under a new input, "
+                    f"{pair[1]} under new classes)")  # fmt: skip
+    held = sum(": holds" in one for one in told)
     return (
-        "The claim is that the sign of back minus front differs between the two kinds of shift, each with a 95 % "
-        f"interval that excludes 0, in speech and in pictures. It {_whole(told)}. {'; '.join(told)}."
+        "The claim is that back minus front is above 0 under a new input and below 0 under new classes, each with a "
+        f"95 % interval that excludes 0, in speech and in pictures. It holds in {held} of {len(told)} pairs of "
+        "cells:\n\n" + "\n".join(told)
     )
 
 
-def _whole(told: list[str]) -> str:
-    held = sum(": holds" in one for one in told)
-    return f"held in {held} of {len(told)} pairs of cells"
-
-
-def treatments(result: dict[str, Any], labels: int, steps: int) -> str:
-    """Accuracy of every treatment in every cell."""
-    rows = [row for row in result["rows"] if row["steps"] == steps]
+def treatments(result: dict[str, Any], labels: int, how: str) -> str:
+    """Accuracy of every treatment in every cell of a setting."""
+    rows = [row for row in result["rows"] if setting(row) == how]
     rows = [row for row in rows if any(one["labels"] == labels for one in row["rows"])]
     names = list(dict.fromkeys(one["treatment"] for row in rows for one in row["rows"]))
     lines = []
@@ -93,20 +97,28 @@ def probes(result: dict[str, Any]) -> str:
     return table(["net", "asked", *[f"block {one}" for one in blocks]], lines)
 
 
+def settings(result: dict[str, Any]) -> list[tuple[str, int]]:
+    """Every setting with every label count."""
+    return list(dict.fromkeys((setting(row), one["labels"]) for row in result["rows"] for one in row["rows"]))
+
+
 def draw() -> None:
-    """docs/pictures/layers_*.svg: front and back copies over the number of blocks."""
+    """docs/pictures/layers.svg: front and back copies over the number of blocks, whole pictures, 5 labels."""
     result = load("layer_transfer")
     if result is None:
         return
-    for steps in dict.fromkeys(row["steps"] for row in result["rows"]):
-        panels = []
-        for row in (row for row in result["rows"] if row["steps"] == steps):
+    how, labels = settings(result)[0]
+    panels = []
+    for row in result["rows"]:
+        mine = [one for one in row["rows"] if one["labels"] == labels]
+        if setting(row) == how and mine:
             lines = []
             for kind in ("front", "back"):
-                mine = [one for one in row["rows"] if one["kind"] == kind and one["labels"] == 5]
-                lines.append(Line(kind, *([one[key] for one in mine] for key in ("k", "accuracy", "low", "high"))))
+                some = [one for one in mine if one["kind"] == kind]
+                k, value, low, high = ([one[key] for one in some] for key in ("k", "accuracy", "low", "high"))
+                lines.append(Line(kind, k, value, low, high))
             panels.append((f"{row['data']}, {row['shift']}", lines))
-        curves(f"layers_{steps}", panels, "copied blocks", "accuracy, 5 labels per class")
+    curves("layers", panels, "copied blocks", f"accuracy, {labels} labels per class")
 
 
 def figures() -> str:
@@ -114,14 +126,14 @@ def figures() -> str:
     result = load("layer_transfer")
     if result is None:
         return ""
-    steps = list(dict.fromkeys(row["steps"] for row in result["rows"]))
+    how, labels = settings(result)[0]
     return "\n\n".join(
         [
             verdict(result),
             contests(result),
-            *(f"![Accuracy over copied blocks, {one} steps](pictures/layers_{one}.svg)" for one in steps),
-            "Every treatment at 5 labels per class:",
-            treatments(result, 5, steps[0]),
+            "![Accuracy over copied blocks in the four cells](pictures/layers.svg)",
+            f"Every treatment at {labels} labels per class, {how} steps (all others are in [figures.md](figures.md)):",
+            treatments(result, labels, how),
             "What a linear probe with 10 labels per class reads off every block (maps pooled to 2 x 2; mean and range "
             "of three seeds) of a net that was trained on the spoken digits of four speakers, and of a random net:",
             probes(result),
@@ -135,16 +147,14 @@ def sections() -> list[str]:
     result = load("layer_transfer")
     if result is None:
         return []
-    steps = list(dict.fromkeys(row["steps"] for row in result["rows"]))
     parts = [
         "## Which layers to copy",
         "Accuracy on test rows, 95 % intervals over splits or seeds and test rows at once; what came out is told in "
         "[layers.md](layers.md).",
         contests(result),
     ]
-    for some in steps:
-        for labels in sorted({one["labels"] for row in result["rows"] if row["steps"] == some for one in row["rows"]}):
-            parts += [f"{some} steps, {labels} labels per class:", treatments(result, labels, some)]
+    for how, labels in settings(result):
+        parts += [f"{labels} labels per class; pictures of {how} steps:", treatments(result, labels, how)]
     return ["\n\n".join([*parts, about(result)])]
 
 
