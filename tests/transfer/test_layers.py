@@ -233,6 +233,14 @@ def test_classes_that_overlap_in_part_are_new_classes_and_said_to_be():
     assert same.shift == "input shift"  # 2, 2.0 and "2" are one class
 
 
+def test_test_pictures_that_are_learned_from_are_counted():
+    x, y = little(60)
+    few = {"labels_per_class": 2, "seeds": 1, "channels": (3,), "steps": 2, "source_steps": 2}
+    other = np.concatenate([x[:7], little(20, seed=4)[0]])
+    found = layer_transfer(x, y, *little(40, seed=1), other, np.arange(27) % 3, **few)
+    assert found.notes == ["7 of 27 test pictures are also among those learned from"]
+
+
 X, Y = little(30)
 
 
@@ -242,11 +250,12 @@ X, Y = little(30)
         ({"target_x": X[:, :6]}, "source pictures are 8 x 8 with 1 channel, target pictures 6 x 8"),
         ({"test_x": np.repeat(X[..., None], 3, 3)}, "test pictures 8 x 8 with 3 channels"),
         ({"target_x": X / 255}, "some pictures are whole numbers"),
-        ({"labels_per_class": 11}, "has 10 labelled target rows, of which 11"),
+        ({"labels_per_class": 11}, "class '0' has 10 labelled target rows, of which 11"),
         ({"test_y": Y + 1}, "class '3' is only in the test part"),
         ({"source_y": Y * 0}, "a single class"),
         ({"source_x": X.reshape(30, -1)}, "source rows of shape"),
         ({"source_y": None}, "the source has no labels"),
+        ({"source_x": object()}, "the source is a table, not pictures"),
         ({"target_y": Y[:-1]}, "30 target pictures have labels of shape"),
         ({"target_y": np.full(30, None, object)}, "no target row has a label"),
     ],

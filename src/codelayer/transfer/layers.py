@@ -135,22 +135,27 @@ class Parts:
         if len(classes) < 2 or len(np.unique(self.source[1])) < 2:
             raise DataError("source or target has a single class", "give rows of two classes at least")
         if sizes.min() < labels:
-            rare = classes[sizes.argmin()]
+            rare = str(classes[sizes.argmin()])
             raise DataError(
                 f"class {rare!r} has {sizes.min()} labelled target rows, of which {labels} are to be learned from",
                 "ask for fewer labels per class, or label more rows",
             )
-        unknown = sorted(set(self.test[1].tolist()) - set(classes.tolist()), key=str)
+        unknown = sorted(set(self.test[1].tolist()) - set(classes.tolist()))
         if unknown:
             remedy = "label target rows of it, or leave it out"
             raise DataError(f"class {unknown[0]!r} is only in the test part", remedy)
-        both = sorted(set(self.source[1].tolist()) & set(classes.tolist()), key=str)
+        both = sorted(set(self.source[1].tolist()) & set(classes.tolist()))
+        notes = []
         if both and not self.same_classes:
-            return [
-                f"source and target share {len(both)} classes ({', '.join(map(str, both[:5]))}) but not all: they are "
-                "treated as new classes, with a new classifier"
-            ]
-        return []
+            notes.append(
+                f"source and target share {len(both)} classes ({', '.join(both[:5])}) but not all: they are treated as "
+                "new classes, with a new classifier"
+            )
+        seen = {one.tobytes() for some in (self.source, self.target) for one in some[0]}
+        twice = sum(one.tobytes() in seen for one in self.test[0])
+        if twice:
+            notes.append(f"{twice} of {len(self.test[0])} test pictures are also among those learned from")
+        return notes
 
     def fingerprint(self) -> str:
         """Of all pictures and classes."""
@@ -256,6 +261,8 @@ def _drawn(y: np.ndarray, labels: int, seed: int) -> tuple[np.ndarray, np.ndarra
 def _checked(x: Any, y: Any, what: str) -> Rows:
     """Pictures (n, H, W, C) and their classes; rows without a label are left out."""
     pictures = x.detach().cpu().numpy() if hasattr(x, "detach") else np.asarray(x)
+    if not pictures.ndim:
+        raise DataError(f"the {what} is a table, not pictures", "give an .npz file or a folder of pictures")
     if pictures.ndim == 3:
         pictures = pictures[..., None]
     if pictures.ndim != 4 or pictures.dtype.kind not in "fiub" or pictures.shape[3] not in (1, 3):

@@ -32,7 +32,7 @@ def layers(
 
     source: pictures with labels: an .npz file, a folder with one folder per class, a known name
     target: pictures of the same size with labels
-    label: the array of labels in .npz files (y by default), or a file of labels, row for row
+    label: the array of labels in .npz files, y by default
     test: target pictures with labels that are only scored; by default a third of the target's rows, drawn by class
     out: folder for report.html and layers.json; by default ./layers-SOURCE-TARGET
     labels: labelled target rows per class to learn from; may be given several times
