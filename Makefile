@@ -6,7 +6,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 OUT ?= study-digits
-PYTEST ?= -n 2
+PYTEST ?= -n 2 --dist worksteal
+
+# what is compiled once is kept: without, every process of a test compiles torch and scikit-learn anew, for 4 to 8 s
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN = $(VENV)/bin
 # one thread per process: several processes with several threads each would only wait for one another

@@ -24,7 +24,7 @@ from codelayer.transfer.diagnosis import diagnose
 from codelayer.transfer.features import FeatureExtractor
 from codelayer.transfer.race import Race, order_of
 from codelayer.transfer.rawrows import raw_features, raw_scores
-from codelayer.transfer.scoring import beside, folds_of
+from codelayer.transfer.scoring import folds_of
 
 COUNTS, DRAWS = (5, 20, 100), 5
 CELLS = RESULTS / "advisor_frozen_cells.jsonl"
@@ -51,13 +51,13 @@ def cell(net: str, place: str, count: int, draw: int, stages: Any, twins: Any, r
     folds = folds_of(y)
     mine = {stage: one[drawn] for stage, one in stages.items()}
     d = diagnose(mine, {s: one[drawn] for s, one in twins.items()}, raw_scores(raw[drawn], y, folds), y, folds)
-    race = Race(mine, raw[drawn], None, y, folds, None, 0.0)
+    race = Race(mine, raw[drawn], None, y, folds, None, 0.0, known=d.known)
     candidates = always(d)
     raced = race.run(candidates, rungs=())
     seconds = time.process_time() - started
     reached = {}
     for one in candidates:
-        whole = beside(stages) if one.stage == "all" else stages[one.stage] if one.kind == FROZEN else raw
+        whole = race.joint(stages) if one.stage == "all" else stages[one.stage] if one.kind == FROZEN else raw
         train = np.arange(len(drawn))
         model = race.head(one, train).fit(whole[drawn], y)
         reached[one.name] = score(found.test_y, model.predict(whole[scored]))
@@ -124,7 +124,7 @@ def fixed_ways(found: list[dict[str, Any]]) -> dict[str, np.ndarray]:
             "nearest mean on the last stage": next(n for n in reached if n.startswith("nearest mean")),
             "linear SVM on the best earlier stage": next(n for n in reached if n.startswith("linear SVM")),
             "forest on raw rows": "forest on raw rows",
-            "linear head on raw rows": "linear on raw rows",
+            "linear head on raw rows": "linear head on raw rows",
             "highest cross-validated mean": one["highest"],
             "the textbook": one["textbook"],
             "the advisor": one["chosen"],

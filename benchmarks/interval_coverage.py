@@ -4,18 +4,21 @@ Truth: the mean of the metric over 100 data sets of the same law and size (n = 3
 sets whose interval holds it. Classes: three Gaussians in 6 dimensions, told apart about four times in five. Numbers: a
 linear function of the code with noise of half its variance. Stages: the code with less and less noise.
 
+With --only the rows of these metrics take the place of the old ones in the results.
+
 One thread (set OMP_NUM_THREADS=1).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from machine import write
+from machine import RESULTS, write
 
 from codelayer.measure import METRICS
 
@@ -102,8 +105,17 @@ def main() -> None:
     rows = []
     for task, make, names in (("classes", classes, CLASSES), ("numbers", numbers, NUMBERS)):
         rows += coverage([name for name in names if not given.only or name in given.only], task, make, given.repeats)
-    if not given.only:
-        write("interval_coverage", "Do 95 % intervals cover the mean over data sets of one law?", rows, n=ROWS)
+    question = "Do 95 % intervals cover the mean over data sets of one law?"
+    write("interval_coverage", question, merged("interval_coverage", rows), n=ROWS)
+
+
+def merged(result: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of the last run with these in the place of those of the same metric and law, in the order measured."""
+    path = RESULTS / f"{result}.json"
+    old = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+    new = {(row["metric"], row["labels"]): row for row in rows}
+    kept = [new.pop((row["metric"], row["labels"]), row) for row in old]
+    return kept + list(new.values())
 
 
 if __name__ == "__main__":

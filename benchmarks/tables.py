@@ -12,6 +12,7 @@ import tables_choose
 import tables_distributed
 import tables_export
 import tables_factors
+import tables_finetune
 import tables_layers
 import tables_learning
 import tables_measure
@@ -38,6 +39,7 @@ TOPICS = (
     tables_ship,
     tables_choose,
     tables_runtime,
+    tables_finetune,
     tables_layers,
 )
 HEAD = """# Figures

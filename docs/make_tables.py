@@ -19,7 +19,8 @@ from codelayer.measure import METRICS
 from codelayer.measure.cards import in_order
 from codelayer.registry import PARTS, spell
 from codelayer.ship import commands as ship
-from codelayer.transfer import commands as transfer
+from codelayer.transfer import FineTunedClassifier
+from codelayer.transfer.layerscommand import layers
 
 PLACE = re.compile(r"(<!-- table: (\w[\w ]*) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 BARE = (inspect.Parameter.empty, None, False, ())
@@ -155,9 +156,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "estimator": estimator(Autoencoder),
     "dictionary": estimator(Dictionary),
     "lista": estimator(Lista),
+    "finetune": estimator(FineTunedClassifier),
     **{one.__name__: command(one) for one in commands.COMMANDS},
     **{f"ship {one.__name__}": command(one) for one in ship.COMMANDS},
-    **{f"transfer {one.__name__}": command(one) for one in transfer.COMMANDS},
+    "transfer layers": command(layers),
 }
 
 

@@ -75,8 +75,8 @@ def crossing() -> Backbone:
     return Backbone("crossing", Ending(), {"first": "body.first", "end": "end"}, PREPARE)
 
 
-def plan() -> Backbone:
-    """A net by plan, with a sum inside its second stage."""
+def plan_parts() -> tuple[dict, dict[str, np.ndarray]]:
+    """The plan of a net with a sum inside its second stage, and its arrays."""
     rng = np.random.default_rng(0)
     ops = [
         {"op": "conv", "name": "a", "src": "input", "stride": 2, "act": "relu6"},
@@ -89,7 +89,12 @@ def plan() -> Backbone:
     for name, shape in (("a", (4, 1, 3, 3)), ("b", (4, 4, 3, 3)), ("d", (8, 4, 3, 3))):
         arrays[f"{name}.weight"] = rng.normal(0, np.prod(shape[1:]) ** -0.5, shape).astype(np.float32)
         arrays[f"{name}.bias"] = rng.normal(0, 0.1, shape[0]).astype(np.float32)
-    net, places = planned({"ops": ops}, arrays)
+    return {"ops": ops, "preprocessing": PREPARE.record()}, arrays
+
+
+def plan() -> Backbone:
+    """That net."""
+    net, places = planned(*plan_parts())
     return Backbone("plan", net, places, PREPARE)
 
 

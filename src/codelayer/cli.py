@@ -35,7 +35,7 @@ LINE = re.compile(r"^(\w+): (.*)$")
 
 GROUPS = {
     "ship": ("Make a model small and fast, and measure what it costs.", ship_commands.COMMANDS),
-    "transfer": ("Use nets that were trained elsewhere, and see what of them helps.", transfer_commands.COMMANDS),
+    "transfer": ("Use nets that were trained elsewhere: features, fine-tuning, advice.", transfer_commands.COMMANDS),
 }
 
 Chosen = tuple[Callable[..., None], dict[str, Any]]

@@ -276,6 +276,7 @@ def measure(
     groups: str | None = None,
     layers: str | None = None,
     seeds: tuple[str, ...] = (),
+    seen: tuple[str, ...] = (),
     columns: tuple[str, ...] = (),
     only: tuple[str, ...] = (),
     task: str | None = None,
@@ -298,6 +299,7 @@ def measure(
     groups: rows of one group never stand on both sides of a split: a file, or a column of --x
     layers: an .npz with one array per stage of a net, in order
     seeds: files of codes of the same rows, learned with other seeds
+    seen: classes that the code was trained with; how well it tells others is then measured
     columns: columns of the file of codes that are the code
     only: metrics or properties to measure, default all
     task: "class" or "number"; by default the labels decide
@@ -316,7 +318,7 @@ def measure(
     if out is None or not (sources or bundle):
         absent = "--out FOLDER" if sources or bundle else "a file of codes"
         raise DataError(f"measure needs {absent}", "for example: codelayer measure codes.npy --out card")
-    beside = Beside(labels, coarse, groups, nuisance, factors, layers, seeds)
+    beside = Beside(labels, coarse, groups, nuisance, factors, layers, seeds, seen)
     made = None if bundle is None else bundle_in(bundle)
     with _progress("measure", "metrics") as progress:
         told = measure_codes(sources, x, task, out, seed, beside, made, columns, only, progress.update)

@@ -13,7 +13,6 @@ Skips  wrong calls from Python (TypeError) and bugs (anything else): those keep 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -46,5 +45,7 @@ class ExportError(CodelayerError):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" for the closest known name, or "" if none is close."""
+    import difflib  # only where something is wrong: it takes longer than all else here
+
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 
 from codelayer import Pca
 from codelayer.cli import main
+from codelayer.data import load_data
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(90, 6)).astype(np.float32)
@@ -37,6 +38,28 @@ def test_a_bench_takes_any_mix_and_writes_figures_and_a_page(folder, tmp_path, c
     forms = [one["form"] for one in json.loads((tmp_path / "b.json").read_text())["models"]]
     assert forms == ["in Python", "compiled", "compiled", "in Python", "compiled"]
     assert "<svg" in (tmp_path / "b.html").read_text(encoding="utf-8")
+
+
+def test_each_model_may_have_rows_of_its_own_and_one_that_does_not_read_them_is_named(folder, tmp_path, capsys):
+    rows = ["size,kind,bought", *[f"{i % 7}.5,{'abc'[i % 3]},{i % 2}" for i in range(40)]]
+    (tmp_path / "t.csv").write_text("\n".join(rows) + "\n")
+    Pca(2).fit(load_data(tmp_path / "t.csv", "bought").x).save(tmp_path / "table")
+    words = [f"{tmp_path / 'table'}@{tmp_path / 't.csv'}", str(folder / "logistic.skops"), str(folder / "net.onnx")]
+    given = ["--batch", "8", "--seconds", "0.005", "--no-start", "--no-compile", "--json", str(tmp_path / "b.json")]
+    given += ["--data", str(folder / "rows.npz"), "--drop", "bought"]
+    assert main(["ship", "bench", *words, *given]) == 0
+    assert [one["model"] for one in json.loads((tmp_path / "b.json").read_text())["models"]] == [
+        "table",
+        "logistic.skops",
+        "net.onnx",
+    ]
+    capsys.readouterr()
+    assert main(["ship", "bench", str(tmp_path / "table"), *words[1:], *given[:-2]]) == 2
+    said = capsys.readouterr()
+    assert "not measured: " in said.out and "logistic.skops" in said.out
+    assert "1 of 3 models were not measured: " in said.err and "MODEL@ROWS" in said.err
+    assert main(["ship", "bench", *words, *given[:-1], "nothing"]) == 2
+    assert "nothing" in capsys.readouterr().err
 
 
 def test_a_graph_that_does_not_pay_is_not_written(folder, tmp_path, capsys):

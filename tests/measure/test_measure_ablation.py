@@ -7,6 +7,7 @@ import pytest
 
 from codelayer.errors import DataError
 from codelayer.measure import METRICS
+from codelayer.measure.ablation import _within
 
 
 def ablation(codes, labels, **options):
@@ -46,3 +47,39 @@ def test_equal_numbers_and_a_single_draw_are_refused():
         ablation(codes, np.full(50, 0.5))
     with pytest.raises(DataError, match="draws=1"):
         ablation(codes, np.arange(50) % 2, draws=1)
+
+
+@pytest.mark.parametrize("task", ["class", "number"])
+def test_the_area_has_an_interval_as_wide_as_other_rows_tell(task):
+    found = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        codes = rng.standard_normal((200, 5))
+        told = codes @ [1, 0.8, 0.6, 0, 0] + rng.standard_normal(200)
+        found.append(ablation(codes, told if task == "number" else np.digitize(told, [-0.8, 0.8]), seed=seed))
+    spread = np.std([one.value for one in found])
+    assert 0.8 < np.mean([one.high - one.low for one in found]) / (3.92 * spread) < 1.4
+    assert found[0].points.mean() == pytest.approx(found[0].value) == pytest.approx(found[0].replicates.mean())
+
+
+def test_classes_that_differ_in_how_well_they_are_told_are_no_luck_of_the_rows():
+    # class 0 always right, class 1 never: balanced accuracy is one half whatever the rows
+    truth = np.repeat([0, 1], [30, 70])
+    area = np.where(truth == 0, 100 / 60, 0.0)[None]
+    assert _within(area, truth, "class") == pytest.approx(np.full((1, 100), 0.5))
+
+
+def test_what_a_row_adds_to_r2_is_its_derivative():
+    rng = np.random.default_rng(5)
+    truth = rng.standard_normal(400)
+    missed = (0.6 * rng.standard_normal(400)) ** 2
+    points = _within((1 - missed / truth.var())[None], truth, "number")[0]
+    without = [1 - np.delete(missed, i).mean() / np.delete(truth, i).var() for i in range(400)]
+    assert points.std(ddof=1) / 20 == pytest.approx(
+        np.sqrt(399 / 400 * np.square(np.subtract(without, np.mean(without))).sum()), rel=0.02
+    )
+
+
+def test_a_probe_that_cannot_learn_from_half_of_its_rows_has_no_interval():
+    found = ablation(np.random.default_rng(6).standard_normal((4, 3)), np.array([0, 0, 1, 1]))
+    assert found.low is None and "cannot learn from half" in found.note

@@ -94,6 +94,10 @@ def test_wrong_input_is_refused():
         card(X, Y, task="foo")
     with pytest.raises(DataError, match="no metric is called 'nope'"):
         card(X, only=("nope",))
+    with pytest.raises(DataError, match="did you mean 'silhouette'") as told:
+        card(X, only=("silhuette",))
+    assert str(told.value).count(",") <= 12 and "codelayer measure --list" in str(told.value)
+    assert len(str(told.value)) < 400
     with pytest.raises(DataError, match="NaN or infinite values in 1 rows, first in row 2"):
         card(np.array([[0.0], [1], [np.nan], [2]]))
 
@@ -228,3 +232,13 @@ def test_units_are_told_by_the_names_of_columns_and_what_tells_nothing_has_no_co
 def test_the_page_speaks_of_notes_and_of_the_one_end_that_a_range_has():
     page = card_page(card(X[:, :2] - 3, Y, X, only=("class_selectivity", "h_score", "total_correlation_nats"))).render()
     assert "<h2>1 note</h2>" in page and "worst 0" in page and "best 0" in page and "0 to \u2013" not in page
+
+
+def test_classes_that_the_code_has_seen_are_not_new():
+    labels = np.repeat(np.arange(4), 30)
+    codes = np.random.default_rng(3).normal(size=(120, 4)) + 2 * np.eye(4)[labels]
+    (every,) = card(codes, labels, only=("new_concepts",))["metrics"]
+    assert "--seen" in every["note"] and every["more"]["classes"] == 4
+    (new,) = card(codes, labels, only=("new_concepts",), seen=("0", 1))["metrics"]
+    assert new["note"] == "" and new["more"]["classes"] == 2 and new["chance"] == 0.5
+    assert card(codes, labels, only=("new_concepts",), seen=(9,))["not_measured"][0]["why"].startswith("no row has")

@@ -51,9 +51,8 @@ def test_a_clearly_better_code_is_named_and_metrics_without_a_direction_or_rows_
     values = {one["name"]: one["values"] for one in found["metrics"]}["linear_area"]
     assert area["difference"] == pytest.approx(values["data"]["value"] - values["noise"]["value"], abs=1e-5)
     assert area["low"] < area["difference"] < area["high"] and area["low"] > 0.2
-    assert {one["metric"]: one["why"] for one in found["untested"]}["dead_share"].startswith(
-        "it has neither values per row"
-    )
+    dead = next(pair for pair in found["pairs"] if pair["metric"] == "dead_share")
+    assert (dead["difference"], dead["p"], dead["better"]) == (0, 1, "")
 
 
 def test_scores_whose_range_follows_the_width_are_not_tested_between_widths():
@@ -171,3 +170,59 @@ def test_damaged_values_per_row_are_refused(tmp_path):
     (tmp_path / "card.safetensors").write_bytes(b"\x00" * 40)
     with pytest.raises(DataError, match="cannot be read"):
         read_card(tmp_path)
+
+
+SHARED = (
+    "neighborhood_hit", "cluster_agreement", "logme", "h_score", "participation_ratio", "pattern_entropy",
+    "mean_correlation", "uniformity", "cka", "lifetime_sparsity", "rankme", "rankme_centred", "alpha_req",
+)  # fmt: skip
+
+
+def test_equal_codes_with_noise_of_their_own_are_rarely_told_apart_and_a_planted_difference_is():
+    rng, false = np.random.default_rng(4), 0
+    for _ in range(20):
+        told = rng.normal(size=(120, 6)) + 1.5 * np.eye(3, 6)[Y[:120]]
+        pair = {name: card(told + rng.normal(size=told.shape), Y[:120], told, only=SHARED) for name in "ab"}
+        found = compare(pair)
+        assert {one["metric"] for one in found["pairs"]} == set(SHARED)
+        false += sum(one["p"] < 0.05 for one in found["pairs"])
+    assert false <= 33  # 13 expected of 260, of tests that lean on one another
+    worse = told @ np.diag([4, 1, 1, 1, 1, 0.1]) + rng.normal(size=told.shape) * [12, 1, 1, 1, 1, 0.1]
+    other = {"a": card(told, Y[:120], told, only=SHARED), "b": card(worse, Y[:120], told, only=SHARED)}
+    assert sum(one["p_holm"] < 0.05 for one in compare(other)["pairs"]) >= 8
+
+
+def test_probes_and_episodes_are_compared_over_rows_and_what_was_drawn():
+    only = ("labels_saved", "new_concepts", "nuisance_area", "ablation_area")
+    same = RNG.normal(size=(240, 5)) + 2 * np.eye(3, 5)[Y]
+    noisy = same + RNG.normal(size=same.shape)
+    given = {"labels": Y, "x": np.c_[same, RNG.normal(size=(240, 5))], "only": only, "nuisance": Y % 2}
+    found = compare({"a": card(same, **given), "b": card(noisy, **given)})
+    assert {one["metric"] for one in found["pairs"]} >= {"new_concepts", "nuisance_area", "ablation_area"}
+    assert {one["metric"]: one["better"] for one in found["pairs"]}["new_concepts"] == "a"
+    assert all(one["low"] < one["difference"] < one["high"] for one in found["pairs"])
+
+
+def test_dead_units_are_compared_by_the_rows_they_hang_on():
+    rng = np.random.default_rng(6)
+    rates = np.geomspace(1 / 1000, 1 / 30, 60)
+    cards = {
+        name: card(np.c_[rng.random((240, 60)) < share * rates, rng.random(240)].astype(float), only=("dead_share",))
+        for name, share in (("often", 1.0), ("seldom", 0.15))
+    }
+    (pair,) = compare(cards)["pairs"]
+    assert pair["p"] < 0.05 and pair["better"] == "often"
+
+
+def test_what_cannot_be_paired_says_why():
+    seeds = [X, X[:, ::-1], X[:, [1, 0, 2, 3, 4]]]
+    only = ("udr", "latency_ms", "labels_saved")
+    told = np.eye(3)[Y] + 0.01 * RNG.normal(size=(240, 3))
+    cards = {name: card(told, Y, X, encode=lambda x: np.asarray(x)[:, :3], only=only, seeds=seeds) for name in "ab"}
+    why = {one["metric"]: one["why"] for one in compare(cards)["untested"]}
+    assert "seeds that each code was fitted with" in why["udr"]
+    assert why["labels_saved"].startswith("on a and b it is (in part) a bound")
+    timed = {name: card(X, x=X, encode=np.asarray, only=("latency_ms",)) for name in "ab"}
+    assert "it is a time" in compare(timed)["untested"][0]["why"]
+    moved = {name: card(X, Y, X, encode=np.asarray, only=("robust_area",)) for name in "ab"}
+    assert "drawn once for all rows" in compare(moved)["untested"][0]["why"]

@@ -107,3 +107,15 @@ def test_what_held_out_rows_add_to_informativeness_has_its_value_as_mean():
         {"codes": factors + 0.6 * rng.standard_normal((300, 2)), "factors": factors}
     )
     assert found.points.mean() == pytest.approx(found.value) and 0 < found.low < found.value < found.high < 1
+
+
+def test_disentanglement_of_what_is_hardly_told_says_so():
+    rng = np.random.default_rng(8)
+    factors = np.stack([rng.integers(k, size=600) for k in (3, 4)], axis=1)
+    for name in ("dci_disentanglement", "dci_completeness"):
+        silent = METRICS[name].read({"codes": rng.standard_normal((600, 4)), "factors": factors})
+        assert silent.value == 0 and "not told above chance: 0 stands for none (informativeness 0.00)" in silent.note
+        weak = factors @ np.eye(2, 4) + 4 * rng.standard_normal((600, 4))
+        found = METRICS[name].read({"codes": weak, "factors": factors})
+        assert "(informativeness 0.0" in found.note
+        assert METRICS[name].read({"codes": factors.astype(float), "factors": factors}).note == ""

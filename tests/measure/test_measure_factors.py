@@ -139,3 +139,14 @@ def test_factors_may_be_categories_and_unknown_ones_are_left_out():
     found = MIG.read({"codes": code, "factors": {"shape": shape, "scale": FACTORS[:900, 1]}})
     assert found.n == 870
     assert found.value == pytest.approx(expected, abs=0.02)
+
+
+def test_modularity_of_told_units_has_an_interval_as_wide_as_other_rows_tell():
+    found = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        factors = np.stack([rng.integers(k, size=300) for k in (3, 4, 3)], axis=1)
+        told = factors @ [[1, 0.4, 0], [0, 1, 0.3], [0.2, 0, 1]] + 0.6 * rng.standard_normal((300, 3))
+        found.append(MODULARITY.read({"codes": told, "factors": factors}))
+    spread = np.std([one.value for one in found])
+    assert 0.8 < np.mean([one.high - one.low for one in found]) / (3.92 * spread) < 1.4

@@ -88,3 +88,17 @@ def test_greedy_choice_needs_no_more_units_than_any_set_when_units_are_independe
 def test_a_code_at_chance_has_no_k90():
     with pytest.raises(DataError, match=r"the probe with all units scores 0\.\d+, chance is 0\.333"):
         k90(np.random.default_rng(4).standard_normal((900, 3)), np.arange(900) % 3)
+
+
+@pytest.mark.parametrize(("effect", "shift"), [(0.0, 0.0), (0.5, 0.0), (0.0, -5.0)])
+def test_selectivity_has_an_interval_as_wide_as_other_rows_tell(effect, shift):
+    # the largest of three means that noise alone sets apart varies less than one of them; a shifted unit moves with
+    # its lowest row
+    found = []
+    for seed in range(120):
+        rng = np.random.default_rng(seed)
+        noise = np.maximum(rng.standard_normal((240, 4)), 0) if shift == 0 else rng.standard_normal((240, 4))
+        found.append(selectivity(noise + effect * np.eye(3, 4)[LABELS[:240]], LABELS[:240]))
+    spread = np.std([one.value for one in found])
+    assert 0.85 < np.mean([one.high - one.low for one in found]) / (3.92 * spread) < 1.25
+    assert found[0].replicates.mean() == pytest.approx(found[0].value)

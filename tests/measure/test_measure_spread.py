@@ -8,7 +8,17 @@ from scipy import stats
 
 from codelayer.errors import DataError
 from codelayer.measure import METRICS, share_interval
-from codelayer.measure.spread import jackknife_half, mean_half, share_ends, shares_ends, split_values, student95
+from codelayer.measure.spread import (
+    jackknife_half,
+    mean_half,
+    on_all_rows,
+    pseudo_values,
+    share_ends,
+    shares_ends,
+    split_share,
+    split_values,
+    student95,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -84,3 +94,58 @@ def test_a_score_of_neighbours_has_an_interval_as_wide_as_other_rows_tell():
     spread = np.std([one.value for one in found])
     assert 0.95 < np.mean([one.high - one.low for one in found]) / (3.92 * spread) < 1.6
     assert found[0].replicates.shape == (12,) and found[0].points is None
+
+
+def shares_of_cells(p, rng, cells=12):
+    """Shares of 5 splits of all rows and of 2 splits of 10 halves, each the mean over cells that are right or wrong."""
+    return rng.binomial(cells, p, 5) / cells, rng.binomial(cells, max(2 * p - 1, 0.3), (10, 2)) / cells
+
+
+@pytest.mark.parametrize("p", [0.4, 0.9, 0.99])
+def test_a_share_over_splits_has_an_interval_as_wide_as_its_few_cells_tell(p):
+    rng, found, values = np.random.default_rng(2), [], []
+    for _ in range(400):
+        each, halves = shares_of_cells(p, rng)
+        low, high, replicates = split_share(each, halves, 1000)
+        assert low <= each.mean() <= high and replicates.mean() == pytest.approx(each.mean())
+        found.append(low <= p <= high)
+        values.append(each.mean())
+    assert 0.9 <= np.mean(found) <= 1
+    # thousands of votes are worth 60 here: the width of all right is Wilson's of about so many
+    low, high, _ = split_share(np.ones(5), 1 - 0.02 * rng.binomial(1, 0.3, (10, 2)), 1000)
+    assert high == 1 and 0.9 < low < 0.999
+
+
+def test_shares_that_are_all_right_have_wilsons_interval_of_the_rows():
+    low, high, replicates = split_share(np.ones(5), np.ones((10, 2)), 40)
+    assert (low, high) == pytest.approx(share_ends(1.0, 40)) and (replicates == 1).all()
+
+
+def test_pseudo_values_have_the_mean_and_the_spread_of_the_jackknife():
+    points = RNG.standard_normal(30) ** 2
+    without = np.array([np.log(np.delete(points, i).mean()) for i in range(30)])
+    made = pseudo_values(float(np.log(points.mean())), without)
+    assert made.mean() == pytest.approx(np.log(points.mean()))
+    assert mean_half(made) == pytest.approx(jackknife_half(without))
+
+
+def test_numbers_of_some_rows_keep_mean_and_spread_among_all():
+    kept = np.arange(40) % 4 > 0
+    points = RNG.standard_normal(30)
+    spread = on_all_rows(points, kept)
+    assert spread.shape == (40,) and spread.mean() == pytest.approx(points.mean())
+    assert spread.var() / 40 == pytest.approx(points.var() / 30)
+    np.testing.assert_allclose(on_all_rows(points, np.ones(30, bool)), points)
+
+
+def test_rows_that_were_left_out_are_not_counted():
+    found = METRICS["hoyer"].read({"codes": np.r_[np.eye(6), np.zeros((60, 6))]})
+    assert found.low is None and "the 6 rows do not differ" in found.note
+
+
+def test_no_interval_of_a_share_leaves_its_range():
+    codes = np.abs(RNG.standard_normal((400, 7))).astype(np.float32) + 1
+    found = METRICS["l0_share"].read({"codes": codes})
+    assert (found.value, found.high) == (1, 1) and found.low < 1
+    lone = METRICS["dead_share"].read({"codes": np.c_[np.eye(40)[:, :9], RNG.random(40)]})
+    assert 0 <= lone.low <= lone.high <= 1

@@ -116,6 +116,18 @@ def test_maps_survive_any_numbers(rows):
     parsed(map2d(at, [row[2] for row in rows], names=[EVIL] * len(rows), legend=EVIL))
 
 
+def test_no_name_of_a_scatter_lies_across_the_budget():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        at = zip(10 ** rng.uniform(-1, 1, 8), rng.random(8), strict=True)
+        points = [Point(f"a candidate with a name {i}", x, y) for i, (x, y) in enumerate(at)]
+        root = wide(scatter(points, "ms", "score", limit=1.0))
+        budget = float(of_class(root, "chance")[0].get("x1"))
+        for one in of_class(root, "name"):
+            start = float(one.get("x"))
+            assert start > budget or start + 4.5 * len(one.text) < budget + 1  # letters are about 5.5 wide
+
+
 @pytest.mark.parametrize("log_x", [True, False])
 def test_scatter_draws_a_budget_inside_the_axes_and_leaves_out_one_that_no_axis_holds(log_x):
     points = [Point("a", 1, 0.5), Point("b", 10, 0.9)]

@@ -227,6 +227,13 @@ def test_the_import_is_light_and_what_it_lists_is_all_it_imports(place):
     assert loaded <= {"codelayer_runtime", "numpy", "safetensors"}
 
 
+def test_what_reading_a_zip_and_spelling_an_error_need_waits_until_then(place):
+    code = "import numpy, safetensors.numpy\nbefore = set(sys.modules)\nimport codelayer_runtime\n"
+    code += "late = {'difflib', 'zipfile', 'hashlib', 'shutil', 'csv', 'argparse', 'onnxruntime'}\n"
+    code += "print(sorted(late & (set(sys.modules) - before)))"
+    assert walled(place, code).strip() == "[]"
+
+
 def test_both_distributions_have_one_version(runtime):
     assert project()["project"]["version"] == runtime.__version__ == codelayer.__version__
 

@@ -76,7 +76,19 @@ def test_columns_that_are_not_there_are_told(made, run, tmp_path, capsys):
     assert run("encode", tmp_path / "table.zip", rows, "--out", tmp_path / "codes.npy") == 0
     assert "has no size, day: counted as missing" in capsys.readouterr().err
     assert run("encode", tmp_path / "table.zip", write_rows(tmp_path, "csv"), "--out", tmp_path / "codes.npy") == 0
-    assert "note" not in capsys.readouterr().err
+    assert capsys.readouterr().err == "note: column 'colour' holds an unseen category in 1 of 5 rows\n"
+
+
+def test_cells_that_mean_nothing_are_counted_over_all_blocks(made, run, runtime, tmp_path, capsys, monkeypatch):
+    lines = ["size,colour,day", "1,red,2026-01-02", "many,green,2026-01-02", "3,green,2026-01-02", ",,2026-01-02"]
+    (tmp_path / "odd.csv").write_text("\n".join([*lines, *["2,blue,2026-01-02"] * 3]) + "\n")
+    monkeypatch.setattr(runtime.model.Model, "block_rows", 4)
+    assert run("encode", tmp_path / "table.zip", tmp_path / "odd.csv", "--out", tmp_path / "codes.npy") == 0
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        "note: column 'colour' holds an unseen category in 2 of 7 rows",
+        "note: column 'size' holds no number in 1 of 7 rows: counted as missing",
+    ]
 
 
 def test_the_folder_of_a_study_stands_for_what_is_in_it(made, run, tmp_path):
@@ -100,6 +112,11 @@ def test_arrays_are_read_from_npy_csv_and_json(made, run, tmp_path, header):
         assert lines[0] == ["key", "unit0", "unit1"]
         codes = np.array(lines[1:], float)[:, 1:]
         np.testing.assert_allclose(codes, made[0].transform(X), rtol=1e-5, atol=1e-6)
+    if header:  # by name, whatever stands beside them
+        mixed = [["x3", "other", "x0", "x2", "x1"], *[[d, "text", a, c, b] for a, b, c, d in X.tolist()]]
+        (tmp_path / "m.csv").write_text("\n".join(",".join(map(str, row)) for row in mixed))
+        assert run("encode", tmp_path / "array", tmp_path / "m.csv", "--out", tmp_path / "m.npy") == 0
+        np.testing.assert_allclose(np.load(tmp_path / "m.npy"), made[0].transform(X), rtol=1e-5, atol=1e-6)
     assert run("predict", tmp_path / "array", tmp_path / "x.npy", "--out", tmp_path / "p.csv") == 0
     lines = list(csv.DictReader((tmp_path / "p.csv").read_text().splitlines()))
     assert [one["label"] for one in lines] == made[0].predict(X).tolist() and list(lines[0])[2:] == ["p_a", "p_b"]

@@ -74,7 +74,13 @@ def test_a_budget_that_nothing_meets_names_the_nearest_and_by_how_much():
 
 def test_a_cost_that_is_not_known_is_held_against_no_budget():
     prices = {"raw": {"latency_ms": 1.0, "size_mb": 0.1, "memory_mb": None}}
-    assert chosen({"raw": curve(0.8)}, prices, Budget(memory_mb=1.0)).winner == "raw"
+    decision = chosen({"raw": curve(0.8)}, prices, Budget(memory_mb=1.0))
+    assert decision.winner == "raw"
+    told = "What raw takes in MB resident could not be measured on this system: the limit of 1 was not held against it."
+    assert told in decision.reasons
+    assert not [
+        one for one in chosen({"raw": curve(0.8)}, costs(raw=0.1), Budget(memory_mb=99.0)).reasons if "not held" in one
+    ]
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -208,3 +213,23 @@ def test_what_cannot_be_asked_is_refused_and_leaves_no_folder(options, told, tmp
 def test_without_labels_there_is_nothing_to_choose_by(tmp_path):
     with pytest.raises(DataError, match="no labels to choose by"):
         fit(tmp_path / "out", np.random.default_rng(0).normal(size=(60, 3)))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of Unix")
+def test_a_request_to_end_is_one_line_and_what_was_fitted_is_kept(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4000, 12))
+    np.savez(tmp_path / "rows.npz", x=x, y=(x[:, 0] > 0).astype(int))
+    words = ["ship", "fit", "rows.npz", "--label", "y", "--candidates", "raw,labelled"]
+    words += ["--workers", "2", "--out", "out"]
+    env = os.environ | {"PYTHONPATH": str(Path(codelayer.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    line = [sys.executable, "-m", "codelayer", *words]
+    with subprocess.Popen(line, cwd=tmp_path, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as one:
+        while not any((tmp_path / "out").glob("checkpoints/labelled*-run/*")):
+            assert one.poll() is None, one.stderr.read().decode() if one.stderr else ""
+            time.sleep(0.05)
+        one.send_signal(signal.SIGTERM)
+        _, said = one.communicate(timeout=120)
+    assert one.returncode == 130
+    assert said.decode() == "stopped: what was fitted is kept; give the same command again to continue\n"
+    assert not (tmp_path / "out" / "ship.json").exists() and (tmp_path / "out" / "checkpoints" / "run.json").exists()

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import skops.io
 from ship_cases import mlp_graph, packed
+from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from codelayer import Head, Headed, Pca, Table, bundle
 from codelayer.bundle.onnxfile import library
@@ -23,7 +25,7 @@ from codelayer.learn.baselines import RawFeatures
 from codelayer.learn.forest import Forest
 from codelayer.learn.headed_forest import ForestHead, HeadedForest
 from codelayer.measure import linear_probe
-from codelayer.ship.estimators import TREE, on_threads, read_skops
+from codelayer.ship.estimators import DTYPE, TREE, on_threads, read_skops
 from codelayer.ship.models import Servable, compiled, open_model
 
 RNG = np.random.default_rng(0)
@@ -270,6 +272,68 @@ def test_columns_go_into_a_compiled_block_in_the_order_of_the_fit():
     opened = open_model(Ridge().fit(frame, X[:, 0]))
     rows = Table({name: frame[name].to_numpy() for name in "fedcba"})
     assert np.allclose(compiled(opened, rows).whole(rows), opened.whole(rows), atol=1e-5)
+
+
+def test_an_error_of_a_graph_names_its_file(tmp_path):
+    (tmp_path / "torn.onnx").write_bytes(mlp_graph((6, 4))[:-7])
+    with pytest.raises(BundleError, match=r"torn\.onnx is no ONNX model"):
+        open_model(tmp_path / "torn.onnx")
+
+
+def picking(model):
+    """A pipeline that fills, scales and spells out columns of `mixed`, fitted on a frame, with labels of both."""
+    import pandas as pd
+
+    rows = mixed(200)
+    frame = pd.DataFrame({name: rows.column(name) for name in rows.names})
+    numbers, texts = make_pipeline(SimpleImputer(), StandardScaler()), OneHotEncoder(handle_unknown="ignore")
+    parts = make_column_transformer((numbers, ["size"]), (texts, ["kind"]))
+    return make_pipeline(parts, model).fit(frame, (frame["size"] > 3) ^ (frame["kind"] == "a")), frame
+
+
+@pytest.mark.parametrize("model", [LogisticRegression(), RandomForestClassifier(5, random_state=0)])
+def test_a_pipeline_that_picks_columns_answers_a_table_as_its_frame_and_compiles_to_one_input_per_column(
+    tmp_path, model
+):
+    pipe, frame = picking(model)
+    skops.io.dump(pipe, tmp_path / "p.skops")
+    with pytest.raises(BundleError, match=r"--trust numpy\.dtype.*, if the file is your own"):
+        open_model(tmp_path / "p.skops")
+    opened = open_model(tmp_path / "p.skops", trust=[TREE, DTYPE])
+    shuffled = Table({"other": frame["size"], "kind": frame["kind"], "size": frame["size"]})
+    assert np.allclose(opened.whole(shuffled), pipe.predict_proba(frame))
+    made = compiled(opened, shuffled)
+    assert sorted(one.name for one in session(made.original).get_inputs()) == ["kind", "size"]
+    assert np.allclose(made.whole(shuffled), pipe.predict_proba(frame), atol=1e-5)
+    odd = Table({"size": [float("nan"), 2.0], "kind": ["never seen", "b"]})
+    told = pipe.predict_proba(odd_frame := frame.iloc[:2].assign(size=[np.nan, 2.0], kind=["never seen", "b"]))
+    assert np.allclose(made.whole(odd), told, atol=1e-5) and len(odd_frame) == 2
+
+
+def test_texts_and_whole_numbers_of_a_table_go_into_a_graph_as_its_inputs_take_them():
+    from onnx import TensorProto, helper
+
+    ends = [helper.make_tensor_value_info("kind", TensorProto.STRING, ["n", 1])]
+    made = [helper.make_tensor_value_info("code", TensorProto.STRING, ["n", 1])]
+    graph = helper.make_graph([helper.make_node("Identity", ["kind"], ["code"])], "g", ends, made)
+    opened = open_model(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8))
+    assert opened.whole(Table({"kind": ["a", None]})).ravel().tolist() == ["a", ""]
+    assert opened.whole(Table({"kind": [3.0, float("nan")]})).ravel().tolist() == ["3", ""]
+    whole = packed(
+        [helper.make_node("Identity", ["a"], ["code"])], [], [("a", ["n", 1])], [("code", ["n", 1])], TensorProto.INT64
+    )
+    assert open_model(whole).whole(Table({"a": [3.0, 4.0], "b": [1.0, 1.0]})).ravel().tolist() == [3, 4]
+    with pytest.raises(DataError, match="'a' has missing numbers"):
+        open_model(whole).whole(Table({"a": [3.0, float("nan")], "b": [1.0, 1.0]}))
+
+
+def test_a_skops_file_that_holds_a_member_twice_is_refused(tmp_path, forest_file):
+    path = tmp_path / "twice.skops"
+    path.write_bytes(forest_file.read_bytes())
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("schema.json", "{}")
+    with pytest.raises(BundleError, match=r"holds 'schema\.json' twice"):
+        read_skops(path, [TREE])
 
 
 def test_a_graph_with_data_in_other_files_is_refused(tmp_path):

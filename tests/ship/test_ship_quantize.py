@@ -39,6 +39,11 @@ def test_four_int8_forms_and_float16_are_tried(done):
     assert all(one.data and one.time_one and one.time_batch for one in done.variants)
 
 
+def test_the_record_says_how_many_rows_calibrated_and_they_judge_nothing(done):
+    assert done.record()["calibration_rows"] == 80 and done.record()["rows"] == len(X) - 80
+    assert "160 rows compared, 80 others calibrated" in quantised_text(done)
+
+
 def test_every_form_still_reads_and_gives_float32(done):
     for one in done.variants:
         assert run(one.data, X[:3]).dtype == np.float32 and run(one.data, X[:3]).shape == (3, 16)

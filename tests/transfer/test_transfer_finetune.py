@@ -182,7 +182,7 @@ def test_gradual_unfreezing_opens_from_the_head_down_and_keeps_bits_until_then()
     start, still = state(net), []
     for _ in model.fit_epochs(X, Y):  # 18 steps: b3 opens at 3, b2 at 6, b1 at 9
         still.append(
-            {name.split(".")[0] for name in start} - {one.split(".")[0] for one in moved(start, state(model._built))}
+            {name.split(".")[0] for name in start} - {one.split(".")[0] for one in moved(start, state(model.backbone_))}
         )
     assert still == [{"b1", "b2", "b3", "tail"}, {"b1", "b2", "tail"}, {"b1", "tail"}, *[{"tail"}] * 3]
 
@@ -203,6 +203,14 @@ def test_lp_ft_starts_at_the_loss_of_a_regularised_probe():
     frozen = FineTunedClassifier(net, tune="head", **still).fit(X, labels)
     assert frozen.history_[0]["loss"] == pytest.approx(model.start_loss_, rel=1e-5)
     assert learned(backbone=net).start_loss_ is None and learned(tune="scratch", start="probe").start_loss_ is None
+
+
+def test_the_first_step_from_a_probe_has_its_loss_and_running_statistics_stay():
+    net = small()
+    model = FineTunedClassifier(net, batch_size=36, epochs=1, random_state=0).fit(X, Y)
+    assert model.history_[0]["loss"] == pytest.approx(model.start_loss_, rel=1e-4)
+    still = {name for name in state(net) if "running" in name or "num_batches" in name}
+    assert moved(state(net), state(model.backbone_)) == {n for n in state(net) if not n.startswith("tail")} - still
 
 
 def test_the_strength_of_a_probe_is_chosen_inside_the_labels():
@@ -425,7 +433,7 @@ def test_rows_that_cannot_be_prepared_are_refused():
         FineTunedClassifier(small(), **QUICK).fit(X.reshape(36, -1), Y)
     with pytest.raises(DataError, match="cannot be prepared"):
         FineTunedClassifier(small(), **QUICK).fit([["a"]] * 36, Y)
-    with pytest.raises(SentenceError, match="no backbone"):
+    with pytest.raises(SentenceError, match="no backbone was given"):
         FineTunedClassifier(None, **QUICK).fit(X, Y)
 
 

@@ -17,9 +17,11 @@ import numpy as np
 
 from . import __version__
 from .bundle import ABOUT
+from .data.schema import Columns
 from .errors import CodelayerError, DataError
 from .export.inputs import used_columns
 from .model import ENGINES, Model, load
+from .oddcells import OddCells
 from .rows import read_blocks, write_csv, write_npy
 
 DONE, WRONG_USE = 0, 2
@@ -77,10 +79,16 @@ def predict(bundle: str, data: str, out: str, engine: str = "auto") -> int:
 
 
 def _rows(model: Model, data: str) -> Iterator[Any]:
+    odd = OddCells(model.schema)
     for place, block in enumerate(read_blocks(data, model.schema, model.block_rows)):
         if not place and isinstance(block[0], dict):
             _tell_absent(model, data, block)
-        yield block
+        rows = model.as_rows(block)
+        if isinstance(rows, Columns):
+            odd.look(rows)
+        yield rows
+    for note in odd.notes:
+        print(f"note: {note}", file=sys.stderr)
 
 
 def _tell_absent(model: Model, data: str, block: list[dict[str, Any]]) -> None:

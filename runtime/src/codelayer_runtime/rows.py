@@ -76,11 +76,13 @@ def _delimited(path: Path, schema: Schema) -> Iterator[Any]:
     with open(path, encoding="utf-8-sig", newline="") as file:
         rows = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
         names: list[str] | None = None
+        places: list[int] = []
         for row in rows:
             if not row:
                 continue
             if names is None:
                 names = [name.strip() for name in row]
+                places = [] if table else _places(names, schema.names)
                 if table or not all(_is_number(name) for name in names):
                     if table and len(set(names)) < len(names):
                         raise DataError(f"{path} has two columns of one name", "name them apart")
@@ -89,7 +91,15 @@ def _delimited(path: Path, schema: Schema) -> Iterator[Any]:
                 raise DataError(
                     f"line {rows.line_num} of {path} has {len(row)} cells where {len(names)} were expected", "mend it"
                 )
-            yield dict(zip(names, row, strict=True)) if table else _numbers(row, path, rows.line_num)
+            cells = [row[place] for place in places] or row
+            yield dict(zip(names, row, strict=True)) if table else _numbers(cells, path, rows.line_num)
+
+
+def _places(names: list[str], features: list[str]) -> list[int]:
+    """Where an array's features stand, where all of them are named in the header; else none: rows are read in order."""
+    there = {name: place for place, name in enumerate(names)}
+    all_named = len(there) == len(names) and all(name in there for name in features)
+    return [there[name] for name in features] if all_named else []
 
 
 def _numbers(cells: Sequence[str], path: Path, line: int) -> list[float]:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import errno
 import io
 import os
-import shutil
-import zipfile
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,6 +53,8 @@ def write_folder(path: Path, parts: Mapping[str, bytes], seal: str, known: Itera
            short at any point leaves the old folder, the new one or none, never a mixed one
     known  names of parts that go when they are not among the new ones
     """
+    import shutil
+
     new = _beside(path)
     try:
         new.mkdir()
@@ -77,6 +77,8 @@ def write_folder(path: Path, parts: Mapping[str, bytes], seal: str, known: Itera
 
 def zipped(parts: Mapping[str, bytes]) -> bytes:
     """A zip of the parts, stored and not compressed; equal parts give equal bytes."""
+    import zipfile
+
     whole = io.BytesIO()
     with zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as archive:
         for name, data in parts.items():

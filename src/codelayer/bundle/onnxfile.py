@@ -49,18 +49,19 @@ def library(name: str, extra: str = "export") -> Any:
         ) from None
 
 
-def session(source: str | Path | bytes, threads: int = 1) -> Any:
+def session(source: str | Path | bytes, threads: int = 1, name: str | None = None) -> Any:
     """An ONNX model, ready to run on the CPU.
 
     source   a file, or its bytes; at most 2 GB, everything inside it, standard operators only
     threads  that one run may use
+    name     what errors call it: the file that bytes are of
     errors   BundleError: missing, too big, damaged, with data in other files or operators of another library;
              CodelayerError: onnxruntime is not installed
     """
     runtime = library("onnxruntime")
     if not isinstance(threads, int) or threads < 1:
         raise CodelayerError(f"threads={threads!r} is not possible", "it is a whole number, at least 1")
-    name = "the model" if isinstance(source, bytes) else str(source)
+    name = name or ("the model" if isinstance(source, bytes) else str(source))
     data = source if isinstance(source, bytes) else _read(Path(source))
     check_model(data, name)
     options = runtime.SessionOptions()

@@ -7,16 +7,14 @@ Skips  what a kind makes of plan and arrays.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import stat
-import zipfile
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import safetensors.numpy
@@ -24,6 +22,9 @@ import safetensors.numpy
 from ..errors import BundleError
 from .jsontext import from_json
 from .zips import START, check_directory
+
+if TYPE_CHECKING:
+    import zipfile  # what a folder needs none of is imported where a zip is met
 
 FORMAT = 1
 ABOUT, WEIGHTS, GOLDEN = "bundle.json", "weights.safetensors", "golden.safetensors"
@@ -58,6 +59,8 @@ def opened(path: Path) -> Generator[Opened, None, None]:
     if path.is_dir():
         yield _folder(path)
         return
+    import zipfile
+
     with open(path, "rb") as file:
         if file.read(4) != START:
             raise BundleError(f"{path} is not a bundle", "a bundle is a folder or a .zip written by codelayer")
@@ -80,6 +83,8 @@ def _folder(path: Path) -> Opened:
 
 
 def _zip(path: Path, archive: zipfile.ZipFile) -> Opened:
+    import zipfile
+
     entries, names = archive.infolist(), set(archive.namelist())
     odd = any(one.flag_bits & 1 or stat.S_ISLNK(one.external_attr >> 16) for one in entries)
     if odd or len(names) != len(entries):
@@ -217,6 +222,8 @@ def assembled(about: Mapping[str, Any], parts: Mapping[str, bytes]) -> dict[str,
 
 def sha256(data: bytes) -> str:
     """The hash of bytes, as a bundle notes it."""
+    import hashlib
+
     return hashlib.sha256(data).hexdigest()
 
 

@@ -2,7 +2,7 @@
 
 Reads  a fitted classifier, regressor or transformer of rows (n, features).
 Gives  a file with one float32 input "x" (rows, features) and the outputs probabilities and label, or number, or code.
-Skips  tables with texts: encode them first (RawFeatures), or export a bundle.
+Skips  tables with texts: see frames.py, or export a bundle.
 
 skl2onnx translates; histogram boosting and LightGBM, which it does not read here, are written by trees.py.
 """
@@ -10,6 +10,7 @@ skl2onnx translates; histogram boosting and LightGBM, which it does not read her
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,12 @@ def sklearn_exported(estimator: Any, features: int, rows: Any, tolerance: float 
     if x.ndim != 2 or x.shape[1] != features or not len(x):
         raise DataError(f"rows of shape {x.shape} do not fit", f"give at least one row of {features} numbers")
     trees = of_model(estimator)
-    made = _translated(estimator, features) if trees is None else _of_trees(trees, estimator, features)
+    if trees is None:
+        made = translated(estimator, lambda kinds: [(BLOCK, kinds.FloatTensorType([None, features]))])
+    else:
+        made = _of_trees(trees, estimator, features)
     data = packed(made, {"codelayer": __version__, "kind": _name(estimator)})
-    return data, _compared(estimator, data, x, tolerance)
+    return data, held_against(estimator, data, x, lambda some: {BLOCK: some}, tolerance)
 
 
 def _name(estimator: Any) -> str:
@@ -81,7 +85,12 @@ def _of_trees(trees: Trees, estimator: Any, features: int) -> Any:
     return model_of(graph, [info(BLOCK, FLOAT, [ROWS, features])], outputs)
 
 
-def _translated(estimator: Any, features: int) -> Any:
+def translated(estimator: Any, inputs: Callable[[Any], list[tuple[str, Any]]]) -> Any:
+    """A scikit-learn model as skl2onnx writes it, with outputs by our names.
+
+    inputs  skl2onnx's types -> (name, type) of each input
+    errors  ExportError: what has no translation
+    """
     skl2onnx = library("skl2onnx")
     kinds = library("skl2onnx.common.data_types")
     classifies = hasattr(estimator, "classes_")
@@ -90,7 +99,7 @@ def _translated(estimator: Any, features: int) -> Any:
             warnings.simplefilter("ignore")
             made = skl2onnx.convert_sklearn(
                 estimator,
-                initial_types=[(BLOCK, kinds.FloatTensorType([None, features]))],
+                initial_types=inputs(kinds),
                 options={id(_last(estimator)): {"zipmap": False}} if classifies else None,
                 target_opset={"": OPSET, ML: ML_OPSET},
             )
@@ -136,10 +145,18 @@ def _renamed(made: Any, classifies: bool, predicts: bool) -> Any:
     return made
 
 
-def _compared(estimator: Any, data: bytes, x: np.ndarray, tolerance: float) -> Exported:
+def held_against(
+    estimator: Any, data: bytes, x: Any, feeds: Callable[[Any], dict[str, np.ndarray]], tolerance: float
+) -> Exported:
+    """Run an export beside its model on the rows x, an array or a frame.
+
+    feeds   some of the rows -> what the export is fed with
+    errors  ExportError: the two differ by more than the tolerance, or in labels
+    """
+    some = x.iloc if hasattr(x, "iloc") else x
     starts = [0, *range(1, len(x), AT_ONCE)]
-    blocks = [x[a:b] for a, b in zip(starts, [*starts[1:], len(x)], strict=True)]
-    made = run(session(data), ({BLOCK: block} for block in blocks))
+    blocks = [some[a:b] for a, b in zip(starts, [*starts[1:], len(x)], strict=True)]
+    made = run(session(data), (feeds(block) for block in blocks))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of names that a frame had in training
         if "number" in made or "code" in made:

@@ -16,6 +16,7 @@ from ..errors import DataError
 from .arrays import floats, plain
 from .curves import Curve, label_curve, scores_of
 from .draws import class_index, numbers, scored_classes, task_of
+from .far_rows import far_note
 from .folds import folds, group_ids
 from .intervals import Interval, area_interval, area_points, paired_interval
 from .neighbors import anchor_rows
@@ -56,6 +57,7 @@ def linear_score(
     """
     (codes, labels, groups), note = some_rows(rows, seed, codes, labels, groups)
     curve = cross_curve(codes, labels, seed=seed, task=task, groups=groups)
+    note = "; ".join(one for one in (note, far_note("codes", codes)) if one)
     return curve_reading(curve, groups, seed, note)
 
 

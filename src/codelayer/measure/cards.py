@@ -21,7 +21,7 @@ from .given import Given, given, rivals, shuffled
 from .opened import edits_of, rebuilt_of, units_of
 from .properties import PROPERTIES
 from .readings import Job, Taken, processes_for, read_all
-from .record import Metric
+from .record import Metric, closest_of
 from .unfinished import Unfinished, content_of
 
 FORMAT = 2
@@ -58,6 +58,7 @@ def card(
     groups: Any = None,
     seeds: Any = None,
     coarse: Any = None,
+    seen: Sequence[Any] = (),
     processes: int | None = None,
     columns: Sequence[str] = (),
     progress: Told | None = None,
@@ -76,6 +77,7 @@ def card(
     layers     stage -> (n, units), in order; coarse (n,) a coarser level of the labels
     groups     (n,) rows of one group never stand on both sides of a split
     seeds      codes of the same rows from fits with other seeds
+    seen       classes that the code was trained with, for new_concepts
     processes  how many at once; default: 1 for small data, else one per core; the bits are the same
     columns    names of the features of x, for the table of units; by default those of a frame
     progress   called with (done, of, what)
@@ -101,7 +103,8 @@ def card(
     variants = {"code": found, **rivals(found)}
     jobs, skipped = _jobs(names, found)
     skipped += [{"name": name, "needs": [], "why": "it takes minutes: name it in only"} for name in slow]
-    options = {name: _options(METRICS[name], seed, found.task) for name in names}
+    known = {"seed": seed, "task": found.task, "seen": tuple(seen) or None}
+    options = {name: _options(METRICS[name], known) for name in names}
     unfinished = None if keep is None else Unfinished(Path(keep), content_of(found, seed)).opened()
     measured = _measured(jobs, variants, options, processes_for(found, processes), progress, unfinished)
     rows, points, replicates = [], {}, {}
@@ -170,9 +173,8 @@ def chosen(only: Sequence[str]) -> list[str]:
     unknown = set(only) - set(METRICS) - set(PROPERTIES)
     if unknown:
         known = [*PROPERTIES, *METRICS]
-        raise DataError(
-            f"no metric is called {min(unknown)!r}{did_you_mean(min(unknown), known)}", f"known: {', '.join(known)}"
-        )
+        wrong = min(unknown)
+        raise DataError(f"no metric is called {wrong!r}{did_you_mean(wrong, known)}", closest_of(wrong, known))
     wanted = [name for name in METRICS if not only or name in only or METRICS[name].measures in only]
     return in_order(wanted)
 
@@ -197,8 +199,7 @@ def _jobs(names: Sequence[str], found: Given) -> tuple[list[Job], list[dict[str,
     return jobs, skipped
 
 
-def _options(record: Metric, seed: int, task: str | None) -> dict[str, Any]:
-    known = {"seed": seed, "task": task}
+def _options(record: Metric, known: Mapping[str, Any]) -> dict[str, Any]:
     return {name: known.get(name, default) for name, default in record.settings.items()}
 
 

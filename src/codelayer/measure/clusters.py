@@ -8,6 +8,7 @@ Skips  the number of clusters: it is the number of classes.
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 
@@ -44,30 +45,57 @@ def cluster_agreement(
     y = class_index(labels, scored_classes(labels))
     codes, y = codes[y >= 0].astype(np.float64), y[y >= 0]
     chosen = anchor_rows(len(codes), most, most, seed)
-    found = _clusters(codes[chosen], int(y.max()) + 1, starts, seed)
-    return agreement(y[chosen], found, seed)
+    rows, y = _scaled(codes[chosen]), y[chosen]
+    found, centres = _clusters(rows, int(y.max()) + 1, starts, seed)
+    reading = agreement(y, found, seed)
+    # where two codes are compared, clusters that other rows would move count as well
+    anew = [_alike(y[part], _from(rows[part], centres)) for part in _parts(len(y), seed)]
+    return replace(reading, replicates=np.array(anew))
 
 
 def agreement(y: np.ndarray, found: np.ndarray, seed: int = 0) -> Reading:
     """How well two ways of sorting the same rows agree, both (n,) integers, with the interval from half-subsamples."""
-    from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, normalized_mutual_info_score
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-    value = float(adjusted_mutual_info_score(y, found))
-    rng = np.random.default_rng([seed, 43])
-    parts = [rng.permutation(len(y))[: len(y) // 2] for _ in range(HALVES)]
-    half = values_half(np.array([adjusted_mutual_info_score(y[part], found[part]) for part in parts]))
+    value = _alike(y, found)
+    half = values_half(np.array([_alike(y[part], found[part]) for part in _parts(len(y), seed)]))
     more = {"ari": float(adjusted_rand_score(y, found)), "nmi": float(normalized_mutual_info_score(y, found))}
     return Reading(value, value - half, value + half, len(y), 0.0, more=more)
 
 
-def _clusters(codes: np.ndarray, count: int, starts: int, seed: int) -> np.ndarray:
+def _parts(n: int, seed: int) -> list[np.ndarray]:
+    rng = np.random.default_rng([seed, 43])
+    return [rng.permutation(n)[: n // 2] for _ in range(HALVES)]
+
+
+def _alike(y: np.ndarray, found: np.ndarray) -> float:
+    from sklearn.metrics import adjusted_mutual_info_score
+
+    return float(adjusted_mutual_info_score(y, found))
+
+
+def _scaled(codes: np.ndarray) -> np.ndarray:
+    codes = codes - codes.mean(0)
+    return codes / (np.abs(codes).max() or 1.0)
+
+
+def _clusters(codes: np.ndarray, count: int, starts: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The cluster of each row, and the centres."""
     from sklearn.cluster import KMeans
 
-    codes = codes - codes.mean(0)
-    codes /= np.abs(codes).max() or 1.0
     different = len(np.unique(codes, axis=0))
     if different < count:
         raise DataError(f"{different} different codes for {count} classes", "k-means needs as many codes as clusters")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return KMeans(count, n_init=starts, random_state=seed).fit_predict(codes)
+        model = KMeans(count, n_init=starts, random_state=seed).fit(codes)
+    return model.labels_, model.cluster_centers_
+
+
+def _from(codes: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """The cluster of each row, where k-means begins at these centres."""
+    from sklearn.cluster import KMeans
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return KMeans(len(centres), init=centres, n_init=1).fit_predict(codes)

@@ -2,7 +2,7 @@
 
 Reads  cards of codes of the same rows, in the same order, made with equal settings.
 Gives  `compare`: a JSON-ready table of every metric and every pair with the first card.
-Skips  tests without such values: those metrics stand side by side, and say so.
+Skips  times, and agreement of seeds: nothing pairs them over the rows, they stand side by side and say so.
 
 The difference of two means over the same rows is the mean of the differences; its standard error comes from the rows
 (or whole groups), and, for label curves, from the draws of labels as well, the two added as for two crossed samples.
@@ -19,8 +19,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from . import METRICS
 from .arrays import plain
 from .cards import Card
+from .record import Metric
 
 FORMAT = 1
 SURE = 0.05
@@ -110,10 +112,13 @@ def _tests(
         return [], "only one card has it"
     if record["property"] in WIDTH_BOUND and len({one["units"] for one in cards.values()}) > 1:
         return [], "its range depends on the number of units, in which these codes differ"
+    bound = [card for card, one in cards.items() if (_row(one, name) or record)["more"].get("censored")]
+    if bound:
+        return [], f"on {' and '.join(bound)} it is (in part) a bound: how far beyond lies the value is not known"
     kept = {card: (one.points.get(name), one.replicates.get(name)) for card, one in cards.items()}
     shapes = {tuple(None if one is None else one.shape for one in both) for both in kept.values()}
     if shapes == {(None, None)}:
-        return [], "it has neither values per row nor values on parts of the rows, which a paired test needs"
+        return [], _unpaired(METRICS[record["metric"]], [(_row(one, name) or record)["note"] for one in cards.values()])
     if len(shapes) > 1:
         return [], "its values are of other rows, or of another number of them, on each card"
     found, why = [], ""
@@ -123,7 +128,7 @@ def _tests(
             for one, other in zip(kept[a], kept[b], strict=True)
         )
         values = [next(row["value"] for row in cards[card]["metrics"] if row["name"] == name) for card in (a, b)]
-        difference, half, p = _paired(*values, rows, parts, groups)
+        difference, half, p = paired(*values, rows, parts, groups)
         if p is None:
             why = f"{a} and {b} differ by {difference:.4g} on all parts of the rows: how much is luck cannot be told"
             continue
@@ -135,7 +140,21 @@ def _tests(
     return found, why
 
 
-def _paired(
+def _unpaired(metric: Metric, notes: Sequence[str]) -> str:
+    """Why no pair of cards can be tested by a metric."""
+    if metric.untested:
+        return metric.untested
+    if not metric.exact:
+        return "it is a time, measured anew for each card: nothing pairs it, the intervals stand side by side"
+    if "seeds" in metric.needs:
+        return "it varies with the seeds that each code was fitted with, which no two codes share"
+    if metric.interval.startswith("none"):
+        return f"it has no interval ({metric.interval.removeprefix('none: ')}), so how much is luck cannot be told"
+    told = next((note for note in notes if note), "")
+    return "its values on parts of the rows, which a paired test needs, are not there" + (f": {told}" if told else "")
+
+
+def paired(
     a: float, b: float, rows: np.ndarray | None, parts: np.ndarray | None, groups: Any
 ) -> tuple[float, float, float | None]:
     """A difference, half the width of its 95 % interval, and a two-sided p; None where nothing tells it.

@@ -23,12 +23,15 @@ from .information import FEW_VALUES, unit_scaled
 from .record import Reading, metric
 from .spread import half_values, mean_half, values_half
 
-SHUFFLES, STRICT, PERMUTED, KEPT = 60, 3.0, 64, 4
+SHUFFLES, STRICT, PERMUTED, KEPT, NEAR = 60, 3.0, 64, 4, 0.1
 REFIT = (1 + 1 / 2) ** 0.5  # Nadeau and Bengio 2003: one split, a third held out
 NULL = "closed form: 0, because what shuffled labels give is taken off and importances within chance count as none"
 INTERVAL = "half-subsamples of the held-out rows, widened for what another forest would tell"
 COST = "K forests of 50 trees on at most 2,000 rows, and 3 d predictions of at most 1,000"
-DISTRUST = "it depends on the model and on how importance is read: never compare with a DCI from other code"
+DISTRUST = (
+    "informativeness near 0, see the note; it depends on the model and on how importance is read: never compare with a "
+    "DCI from other code"
+)
 SOURCE = "Eastwood and Williams 2018, section 2; held-out permutation importance, null-corrected"
 
 
@@ -185,9 +188,14 @@ def _reading(found: _Found, score: Any, seed: int) -> Reading:
     # another forest, of other rows to fit on, varies as well: by held-out over fitted rows
     values = value + (values - values.mean()) * REFIT
     half = values_half(values)
-    more = {"importance": importance.tolist()}
+    more, told = {"importance": importance.tolist()}, float(found.told.mean())
     n, low = len(found.lost[0]), max(value - half, 0.0)
-    return Reading(value, low, value + half, n, note=found.note, more=more, replicates=values)
+    note = found.note
+    if told < NEAR:
+        # what is shared out is then as small as its error: a value, if there is one, is luck
+        said = "hardly told above chance" if told > 0 else "not told above chance: 0 stands for none"
+        note = "; ".join(part for part in (f"the factors are {said} (informativeness {told:.2f})", note) if part)
+    return Reading(value, low, value + half, n, note=note, more=more, replicates=values)
 
 
 _LAST: OrderedDict[str, _Found] = OrderedDict()

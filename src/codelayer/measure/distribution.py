@@ -54,7 +54,8 @@ def participation_ratio(codes: np.ndarray) -> Reading:
     chance = trace**2 / (own + (trace**2 - own) / (n - 1))
     note = f"{n} rows for {units} units: too few, the value is bounded by the rows" if n < 10 * units else ""
     low, high = max(1.0, value - half), min(float(units), max(value, value + half))
-    return Reading(value, min(low, value), max(high, value), n, chance, note, {"share": value / units})
+    ends = min(low, value), max(high, value)
+    return Reading(value, *ends, n, chance, note, {"share": value / units}, value + points)
 
 
 @metric(
@@ -93,7 +94,7 @@ def pattern_entropy(codes: np.ndarray, seed: int = 0) -> Reading:
     more = {"bits": bits, "per_unit": bits / units, "patterns": patterns}
     more |= {"share": patterns / min(n, 2.0 ** min(units, 60)), "half": float(np.mean(halves))}
     value = min(value, 1.0)
-    return Reading(value, max(0.0, value - half), value + half, n, more=more)
+    return Reading(value, max(0.0, value - half), value + half, n, more=more, replicates=halves)
 
 
 @metric(
@@ -125,11 +126,13 @@ def mean_correlation(codes: np.ndarray) -> Reading:
     np.fill_diagonal(found, 0)
     pairs, size = units * (units - 1), np.abs(found)
     value = float(size.sum() / pairs)
-    points = np.einsum("ij,ij->i", rows @ np.sign(found), rows) - rows**2 @ size.sum(1)
-    half = Z95 * float(points.std()) / pairs / n**0.5
+    points = (np.einsum("ij,ij->i", rows @ np.sign(found), rows) - rows**2 @ size.sum(1)) / pairs
+    points += value - points.mean()
+    half = Z95 * float(points.std()) / n**0.5
     note = f"{codes.shape[1] - units} units that never vary left out" if units < codes.shape[1] else ""
     chance = float(np.sqrt(2 / (np.pi * (n - 1))))
-    return Reading(value, value - half, min(1.0, value + half), n, chance, note, {"largest": float(size.max())})
+    more = {"largest": float(size.max())}
+    return Reading(value, value - half, min(1.0, value + half), n, chance, note, more, points)
 
 
 def pattern_numbers(codes: np.ndarray) -> np.ndarray:

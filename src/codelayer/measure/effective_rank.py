@@ -10,6 +10,7 @@ Intervals come from half-subsamples: the rows fall into 20 parts at random, and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -99,9 +100,7 @@ def alpha_req(codes: np.ndarray, first: int = 1, last: int = 40, seed: int = 0) 
         return -float(places @ heights) / float(places @ places)
 
     reading = _measured(codes, True, slope, seed)
-    return Reading(
-        reading.value, reading.low, reading.high, reading.n, note=reading.note, more={"first": first, "last": used}
-    )
+    return replace(reading, more={"first": first, "last": used})
 
 
 def _rows(codes: np.ndarray, centred: bool) -> np.ndarray:
@@ -137,8 +136,9 @@ def _measured(codes: np.ndarray, centred: bool, of: Callable[[np.ndarray], float
     value, n = of(_spectrum(rows)), len(rows)
     if n < 4 * PARTS or rows.shape[1] > WIDEST:
         return Reading(value, n=n, note=f"no interval: it needs {4 * PARTS} rows, and at most {WIDEST:,} units")
-    half = values_half(np.array([of(one) for one in _halves(rows, centred, seed)]))
-    return Reading(value, value - half, value + half, n)
+    values = np.array([of(one) for one in _halves(rows, centred, seed)])
+    half = values_half(values)
+    return Reading(value, value - half, value + half, n, replicates=values)
 
 
 def _halves(rows: np.ndarray, centred: bool, seed: int) -> Iterator[np.ndarray]:

@@ -8,6 +8,7 @@ Skips  an absolute meaning: these numbers rank codes on one data set, and depend
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -72,7 +73,7 @@ def h_score(codes: np.ndarray, labels: np.ndarray, rows: int = EXACT_ROWS, seed:
     codes = np.ldexp(codes, -int(np.frexp(np.abs(codes).max())[1]))
     reading = _with_halves(lambda c, t: _h_score(c, t, True), codes, targets, seed)
     more = {"plain": _h_score(codes, targets, False), "trans_rate": rate if np.isfinite(rate) else None}
-    return Reading(reading.value, max(reading.low or 0.0, 0.0), reading.high, reading.n, more=more)
+    return replace(reading, low=max(reading.low or 0.0, 0.0), more=more)
 
 
 def _targets(
@@ -105,7 +106,7 @@ def _with_halves(
         part = rng.permutation(len(codes))[: len(codes) // 2]
         tries.append(score(codes[part], targets[part]))
     half = values_half(np.array(tries))
-    return Reading(value, value - half, value + half, len(codes))
+    return Reading(value, value - half, value + half, len(codes), replicates=np.array(tries))
 
 
 def _log_evidence(codes: np.ndarray, targets: np.ndarray) -> float:

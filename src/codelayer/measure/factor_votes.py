@@ -16,11 +16,11 @@ from ..errors import DataError
 from .information import Places, factor_places, in_use, unit_scaled
 from .probes import linear_probe
 from .record import Reading, metric
-from .spread import share_ends, split_values, values_half
+from .spread import half_splits, split_share
 
 LEAST = 4
 NULL = "closed form: 1 / factors"
-INTERVAL = "half-subsamples of the rows, less what one split of them varies; where all is right, Wilson's of a share"
+INTERVAL = "Wilson's of as many votes as halves of the rows and splits of them say the votes are worth"
 Sides = tuple[np.ndarray, np.ndarray]
 Score = Callable[[Sides, np.random.Generator], float]
 ERRORS = "measure on more rows, or give the factor fewer values"
@@ -33,7 +33,7 @@ ERRORS = "measure on more rows, or give the factor fewer values"
     null=NULL,
     interval=INTERVAL,
     cost="draws x 3,000 batches of 64 codes of d units",
-    distrust="two units for one factor count as well as one; near 1 its interval is too narrow (it covered .70)",
+    distrust="two units for one factor count as well as one",
     source="Kim and Mnih 2018, section 4; batches from stored rows, units of low deviation left out",
     uncalibrated="an accuracy over K factors, published as it is: a random code scores 1 / K, beside it as chance",
 )
@@ -78,7 +78,7 @@ def factor_vae_score(
     null=NULL,
     interval=INTERVAL,
     cost="draws x 1,500 batches of 64 pairs of codes of d units, one logistic regression each",
-    distrust="it saturates: noisy and merged codes reach 1 as well; its interval may be too narrow (it covered .85)",
+    distrust="it saturates: noisy and merged codes reach 1 as well",
     source="Higgins et al. 2017, section 3; pairs from stored rows",
     uncalibrated="an accuracy over K factors, published as it is: a random code scores 1 / K, beside it as chance",
 )
@@ -195,10 +195,10 @@ def _reading(score: Score, factors: int, z: np.ndarray, draws: int, seed: int) -
     each = np.array([score(*_split(everything, (seed, 89, i))) for i in range(draws)])
     value = float(each.mean())
     corrected = {"corrected": max((value - chance) / (1 - chance), 0.0), "units": z.shape[1]}
-    values = split_values(lambda rows, i: score(*_split(rows, (seed, 97, i))), each, len(z), seed, top=1.0)
-    if values is None:
+    halves = half_splits(lambda rows, i: score(*_split(rows, (seed, 97, i))), len(z), seed)
+    if halves is None:
         note = "no interval: some values of a factor are too rare for halves of the rows"
         return Reading(value, n=len(z), chance=chance, note=note, more=corrected)
-    half = values_half(values)
-    low, high = share_ends(value, len(z)) if half == 0 else (max(value - half, 0.0), value + half)
-    return Reading(value, low, high, len(z), chance, more=corrected, replicates=values)
+    # batches of one value are nearly the same batch: thousands of votes are worth few
+    low, high, replicates = split_share(each, halves, len(z))
+    return Reading(value, low, high, len(z), chance, more=corrected, replicates=replicates)

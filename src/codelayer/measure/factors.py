@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import DataError
 from .information import (
+    Places,
     entropies,
     equal_mass,
     equal_width,
@@ -20,7 +21,7 @@ from .information import (
     unit_scaled,
 )
 from .record import Reading, metric
-from .spread import half_values
+from .spread import half_values, halves_of, values_half
 
 COST = "n d K, K factors"
 FEW_ROWS = 1000
@@ -89,7 +90,7 @@ def mig_dlib20(codes: np.ndarray, factors: np.ndarray, seed: int = 0) -> Reading
     worst=0.0,
     best=1.0,
     null="closed form: 0, because information within chance counts as none",
-    interval="half-subsamples",
+    interval="what halves of the rows move the information by, each unit settled anew",
     cost=COST + ", 5 shuffles and 20 halves",
     distrust="units that tell nothing count as 0, so spare units lower it; duplicated units do not",
     source="Ridgeway and Mozer 2018, section 3; permutation null",
@@ -108,23 +109,34 @@ def modularity(codes: np.ndarray, factors: np.ndarray, bins: int = 20, draws: in
     luck = information_by_luck(units, places, draws, seed)
 
     # 2 n I of unrelated columns follows chi-square with (bins - 1) (values - 1) degrees of freedom
-    spread = np.sqrt(2.0 * np.outer(units.sizes - 1, places.sizes - 1)) / (2 * len(codes))
-    least = 4 * spread + 1e-9
+    noise = np.sqrt(2.0 * np.outer(units.sizes - 1, places.sizes - 1)) / (2 * len(codes))
+    least = 4 * noise + 1e-9
 
     def of(some: np.ndarray) -> np.ndarray:
         return modularity_of(np.where(some > least, some, 0.0))
 
-    def halved(rows: np.ndarray) -> float:
-        # what counts as told is settled anew, as other rows would settle it, at the bound that all rows have
-        return float(of(mutual_information(units.take(rows), places.take(rows)) - 2 * luck).mean())
-
-    each = of(mutual_information(units, places) - luck)
-    values, half = half_values(halved, len(codes), seed)
-    value = float(each.mean())
-    # a unit on the edge of being told jumps: the ends hold what halves of the rows gave as well
+    found = mutual_information(units, places) - luck
+    each = of(found)
+    # which units count as told is settled anew, as other rows would settle it
+    values = np.array([of(found + moved).mean() for moved in _moved(units, places, noise, seed)])
+    value, half = float(each.mean()), values_half(values)
+    # a unit on the edge of being told jumps: the ends hold the middle 95 % as well
     low, high = np.quantile(values, (0.025, 0.975)).tolist()
     low, high = max(min(value - half, low), 0.0), max(value + half, high)
     return Reading(value, low, high, len(codes), more={"units": each.tolist()}, replicates=values)
+
+
+def _moved(units: Places, places: Places, noise: np.ndarray, seed: int) -> np.ndarray:
+    """How other rows would move the matrix of information, (HALVES, units, factors), from halves of the rows.
+
+    A half differs from all rows as all rows do from the truth where I is told. Where it is not, I is a square of noise:
+    halves then differ by three times the variance of all rows, `noise` squared, of which two are taken off.
+    """
+    found = [mutual_information(units.take(rows), places.take(rows)) for rows in halves_of(len(units.place), seed)]
+    moved = np.array(found) - np.mean(found, axis=0)
+    spread = moved.var(axis=0, ddof=1)
+    wanted = np.maximum(spread - 2 * noise**2, np.minimum(spread, noise**2))
+    return moved * np.sqrt(wanted / np.where(spread > 0, spread, 1))
 
 
 def modularity_of(information: np.ndarray) -> np.ndarray:

@@ -56,13 +56,14 @@ def layer_gain(
     errors   DataError: fewer than two stages; as linear_score
     """
     curve, found, note = stage_curve(layers, labels, groups, task, rows, seed)
-    gain = interval_of(float(curve.mean[-1] - curve.mean[0]), found[:, -1] - found[:, 0])
+    gains = found[:, -1] - found[:, 0]
+    gain = interval_of(float(curve.mean[-1] - curve.mean[0]), gains)
     steps = [
         interval_of(float(curve.mean[j] - curve.mean[j - 1]), found[:, j] - found[:, j - 1])
         for j in range(1, len(curve.counts))
     ]
     more = {**_told(layers, curve, found), "steps": [list(one) for one in steps]}
-    return Reading(*gain, int(curve.scored.sum()), 0.0, note, more)
+    return Reading(*gain, int(curve.scored.sum()), 0.0, note, more, None, gains)
 
 
 @metric(
@@ -92,7 +93,8 @@ def layer_order(
     curve, found, note = stage_curve(layers, labels, groups, task, rows, seed)
     value, flat = _order(curve.mean[None]), np.ptp(curve.mean) == 0
     told = "all stages score the same: no order" if flat else note
-    return Reading(*interval_of(float(value[0]), _order(found)), int(curve.scored.sum()), 0.0, told)
+    orders = _order(found)
+    return Reading(*interval_of(float(value[0]), orders), int(curve.scored.sum()), 0.0, told, replicates=orders)
 
 
 @metric(
@@ -122,9 +124,11 @@ def center_of_gravity(
     """
     curve, found, note = stage_curve(layers, labels, groups, task, rows, seed)
     gains = np.maximum(np.diff(curve.mean), 0)
-    value = interval_of(float(_gravity(curve.mean[None])[0]), _gravity(found))
+    places = _gravity(found)
+    value = interval_of(float(_gravity(curve.mean[None])[0]), places)
     told = note if gains.sum() > 0 else "no stage gains on the one before"
-    return Reading(*value, int(curve.scored.sum()), len(layers) / 2, told, {"gains": gains.tolist()})
+    more = {"gains": gains.tolist()}
+    return Reading(*value, int(curve.scored.sum()), len(layers) / 2, told, more, None, places)
 
 
 @metric(
@@ -164,8 +168,9 @@ def coarse_lead(
         more[name]["reached_of_score"] = float(_reached(curve.mean[None], 0.0)[0])
         scored = int(curve.scored.sum())
     # rows are resampled within classes of their own level: the two levels' errors are taken as independent
-    lead = interval_of(float(values[1] - values[0]), tries[1] - np.random.default_rng(seed).permutation(tries[0]))
-    return Reading(*lead, scored, 0.0, note, more)
+    leads = tries[1] - np.random.default_rng(seed).permutation(tries[0])
+    lead = interval_of(float(values[1] - values[0]), leads)
+    return Reading(*lead, scored, 0.0, note, more, None, leads)
 
 
 @metric(
@@ -196,13 +201,14 @@ def layer_dimension(
             raise DataError(f"stage {name}: {error}") from None
     first, last = found[0], found[-1]
     value = last.value / first.value
-    half = value * float(np.hypot(_share(first), _share(last)))
+    half, parts = value * float(np.hypot(_share(first), _share(last))), None
     if first.n == last.n and first.replicates is not None and last.replicates is not None:
         # dense places of the data are dense at both stages: their estimates move together
-        half = values_half(value + (last.replicates / last.value - first.replicates / first.value) * value)
+        parts = value + (last.replicates / last.value - first.replicates / first.value) * value
+        half = values_half(parts)
     more: dict[str, Any] = {"stages": names, "dimensions": [one.value for one in found]}
     more |= {"low": [one.low for one in found], "high": [one.high for one in found]}
-    return Reading(value, value - half, value + half, last.n, 1.0, note, more)
+    return Reading(value, value - half, value + half, last.n, 1.0, note, more, None, parts)
 
 
 def stage_curve(

@@ -172,5 +172,6 @@ def _ratio(moved: np.ndarray, base: np.ndarray) -> Reading:
     own -= own.mean(0)
     apart = 2 * np.einsum("ij,ij->i", own, own) * n / (n - 1)
     ratio = float(moved.mean() / apart.mean())
-    half = Z95 * float((moved - ratio * apart).std(ddof=1)) / (n**0.5 * float(apart.mean()))
-    return Reading(1 - ratio, 1 - ratio - half, 1 - ratio + half, n, chance=0.0)
+    points = 1 - ratio - (moved - ratio * apart) / apart.mean()
+    half = Z95 * float(points.std(ddof=1)) / n**0.5
+    return Reading(1 - ratio, 1 - ratio - half, 1 - ratio + half, n, chance=0.0, points=points)

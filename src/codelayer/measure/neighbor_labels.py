@@ -125,7 +125,8 @@ def neighborhood_hit(
     half = Z95 * float(points.std(ddof=1)) / len(points) ** 0.5
     sizes, n = np.bincount(y), len(y)
     chance = float((sizes * (sizes - 1)).sum() / (n * (n - 1)))
-    return Reading(value, max(0.0, value - half), value + half, len(chosen), chance, note)
+    ends, points = (max(0.0, value - half), value + half), points - points.mean() + value
+    return Reading(value, *ends, len(chosen), chance, note, points=points)
 
 
 def neighbor_means(

@@ -71,10 +71,12 @@ def new_concepts(
         scores[i] = hits.mean()
         if i < LINEAR:
             linear.append(float(_by_probe(codes, support, query, truth).mean()))
-    low, high = _ends(scores, right, asked)
-    note = "" if len(seen) else "every class is taken as new: say with seen= which ones the code was trained with"
+    points, replicates = _varied(scores, right[asked > 0] / asked[asked > 0])
+    half = Z95 * float(points.var(ddof=1) / len(points) + replicates.var(ddof=1)) ** 0.5 if episodes > 1 else 0.0
+    note = "" if len(seen) else "every class is taken as new: seen= (--seen) tells which ones the code was trained with"
     more = {"linear": float(np.mean(linear)), "ways": ways, "classes": len(pools)}
-    return Reading(float(scores.mean()), low, high, int((asked > 0).sum()), 1.0 / ways, note, more)
+    value = float(scores.mean())
+    return Reading(value, value - half, value + half, len(points), 1.0 / ways, note, more, points, replicates)
 
 
 class _Drawn(NamedTuple):
@@ -129,9 +131,7 @@ def _by_probe(codes: np.ndarray, support: list[np.ndarray], query: np.ndarray, t
     return probe.predict(codes[query]) == truth
 
 
-def _ends(scores: np.ndarray, right: np.ndarray, asked: np.ndarray) -> tuple[float, float]:
-    # rows of the data and draws of episodes both vary
-    rate = right[asked > 0] / asked[asked > 0]
-    spread = rate.var(ddof=1) / len(rate) + scores.var(ddof=1) / len(scores) if len(scores) > 1 else 0.0
-    half = Z95 * float(spread) ** 0.5
-    return float(scores.mean()) - half, float(scores.mean()) + half
+def _varied(scores: np.ndarray, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    # rows of the data and draws of episodes both vary: numbers per queried row, and means of as many other episodes
+    value = scores.mean()
+    return rates - rates.mean() + value, value + (scores - value) / len(scores) ** 0.5

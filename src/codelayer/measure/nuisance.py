@@ -8,6 +8,7 @@ Skips  removing it.
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 
@@ -57,7 +58,7 @@ def nuisance_area(
         with suppress(DataError):
             reading.more["label"] = area_reading(codes, labels, groups, "linear", None, draws, largest, seed).value
     note = BOTH_SIDES if groups is not None and apart is None else ""
-    return Reading(reading.value, reading.low, reading.high, reading.n, reading.chance, note, reading.more)
+    return replace(reading, note=note)
 
 
 def _can_part(nuisance: np.ndarray, groups: np.ndarray) -> bool:

@@ -11,9 +11,10 @@ one thread: permuted rows, or a second run, give the same bits.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
@@ -25,7 +26,7 @@ from .properties import property_of
 from .spread import Z95 as Z95
 from .spread import mean_half
 
-FEW_ROWS = 30
+FEW_ROWS, CLOSEST = 30, 12
 ROUNDED = 1e-12
 
 
@@ -67,6 +68,8 @@ class Metric:
     also       arrays that are used where they are given (their argument's default is None)
     uncalibrated  why a score in [0, 1] is not about 0 for a random code or 1 for the identity; "" where it is
     by_name    True where a card measures it only when it is named, because it takes minutes
+    counts     what the n of its readings counts: "rows" or "units"
+    untested   why cards are not tested against each other by it; "" where they are
     """
 
     name: str
@@ -83,6 +86,8 @@ class Metric:
     also: tuple[str, ...] = ()
     uncalibrated: str = ""
     by_name: bool = False
+    counts: str = "rows"
+    untested: str = ""
 
     def __call__(self, *values: Any, **options: Any) -> float:
         """The value alone; arrays by position in the order of `needs`, or by name."""
@@ -118,6 +123,8 @@ class Metric:
                 "the values are too large or too small: rescale them",
             )
         rows = max((len(part) for need in self.needs for part in parts_of(need, given[need])), default=0)
+        if self.counts == "rows" and reading.n:  # rows that were left out tell nothing
+            rows = min(rows, reading.n)
         scale = 0.0 if self.worst is None or self.best is None else abs(self.best - self.worst)
         return self._within(_if_it_varies(reading, rows, scale))
 
@@ -125,8 +132,12 @@ class Metric:
         # a normal interval may reach past a perfect score
         if self.best is None or reading.low is None or reading.high is None:
             return reading
-        if self.worst is None or self.worst > self.best:
+        if self.worst is None:
             return replace(reading, low=max(reading.low, self.best))
+        if self.worst > self.best:
+            return replace(
+                reading, low=max(reading.low, self.best), high=min(reading.high, max(self.worst, reading.value))
+            )
         return replace(reading, high=min(reading.high, self.best))
 
     @property
@@ -155,10 +166,17 @@ class Metrics(dict[str, Metric]):
     """The metrics by name; an unknown name is answered with the closest known one."""
 
     def __missing__(self, name: str) -> Metric:
-        raise DataError(f"no metric is called {name!r}{did_you_mean(str(name), self)}", f"known: {', '.join(self)}")
+        raise DataError(f"no metric is called {name!r}{did_you_mean(str(name), self)}", closest_of(str(name), self))
 
 
 METRICS = Metrics()
+
+
+def closest_of(name: str, known: Iterable[str]) -> str:
+    """The dozen names nearest to one that is not known, and where all of them are."""
+    near = get_close_matches(name, list(known), n=CLOSEST, cutoff=0.4)
+    told = f"closest: {', '.join(near)}; " if near else ""
+    return f"{told}all are listed by codelayer measure --list"
 
 
 def metric(
@@ -174,13 +192,15 @@ def metric(
     also: tuple[str, ...] = (),
     uncalibrated: str = "",
     by_name: bool = False,
+    counts: str = "rows",
+    untested: str = "",
 ) -> Callable[[Callable[..., Reading]], Metric]:
     """Register the function below under its own name; the name then stands for the record."""
 
     def register(function: Callable[..., Reading]) -> Metric:
         name = getattr(function, "__name__", "")
         told = (null, interval, cost, distrust, source)
-        record = Metric(name, function, needs, worst, best, *told, exact, also, uncalibrated, by_name)
+        record = Metric(name, function, needs, worst, best, *told, exact, also, uncalibrated, by_name, counts, untested)
         METRICS[name] = record
         return record
 

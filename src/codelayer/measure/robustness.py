@@ -39,6 +39,7 @@ LEAST = 0.05
     distrust="a clean score near chance: a small number is then divided by a small number; kinds that cannot occur",
     source="relative corruption error: Hendrycks and Dietterich 2019",
     uncalibrated="what is left of the clean score: a random encoder that is smooth can keep all of the little it has",
+    untested="the signs of scale and offset are drawn once for all rows, which do not tell what another draw would do",
 )
 def robust_area(
     encode: Callable[[np.ndarray], Any],

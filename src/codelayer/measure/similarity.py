@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from .far_rows import far_note
 from .neighbors import anchor_rows
 from .record import Reading, metric
-from .spread import jackknife_half, mean_half
+from .spread import jackknife_half, mean_half, pseudo_values
 
 COST = "n d^2 time, d^2 memory"
 
@@ -43,8 +44,12 @@ def cka(codes: np.ndarray, x: np.ndarray) -> Reading:
     errors   DataError: fewer than 5 rows, constant codes or x
     """
     left, right = _ready("codes", codes), _ready("x", x)
-    value, half = similarity(left, right)
-    return Reading(value, max(value - half, -1.0), min(value + half, 1.0), len(left.rows), 0.0)
+    value, without = _jackknife(left, right)
+    half = jackknife_half(without)
+    ends = max(value - half, -1.0), min(value + half, 1.0)
+    told = (far_note(name, rows) for name, rows in (("codes", codes), ("x", x)))
+    note = "; ".join(one for one in told if one)
+    return Reading(value, *ends, len(left.rows), 0.0, note, points=pseudo_values(value, without))
 
 
 @metric(
@@ -107,10 +112,12 @@ def layer_similarity(layers: Mapping[str, np.ndarray], rows: int = 4000, seed: i
             halves[i, j] = halves[j, i] = jackknife_half(without)
             if j == i - 1:
                 points.append(without)
-    value, half = float(np.diagonal(matrix, 1).mean()), jackknife_half(np.mean(points, axis=0))
+    value, without = float(np.diagonal(matrix, 1).mean()), np.mean(points, axis=0)
+    half = jackknife_half(without)
     more = {"stages": names, "matrix": matrix.tolist(), "halves": halves.tolist()}
     note = f"{rows} of {n} rows" if len(chosen) < n else ""
-    return Reading(value, max(value - half, -1.0), min(value + half, 1.0), len(chosen), 0.0, note, more)
+    ends = max(value - half, -1.0), min(value + half, 1.0)
+    return Reading(value, *ends, len(chosen), 0.0, note, more, pseudo_values(value, without))
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,12 +133,6 @@ class Rows:
     def own(self) -> tuple[Any, Any]:
         """HSIC_1 with itself, and without each row."""
         return hsic(self, self)
-
-
-def similarity(left: Rows, right: Rows) -> tuple[float, float]:
-    """Debiased linear CKA and half of its 95 % interval."""
-    value, without = _jackknife(left, right)
-    return value, jackknife_half(without)
 
 
 def hsic(left: Rows, right: Rows) -> tuple[Any, Any]:

@@ -18,7 +18,7 @@ from ..errors import DataError
 from .arrays import floats
 from .record import Z95, Reading, mean_reading, metric
 from .sparse_curve import beside
-from .spread import shares_ends
+from .spread import on_all_rows, pseudo_values, shares_ends
 
 DEAD_RANGE = 1e-6
 EDGES = (0, 1e-4, 1e-3, 1e-2, 0.1, 0.5, 1)
@@ -148,6 +148,7 @@ def l0_share(
     distrust="fewer than 10,000 rows: a rare unit looks dead",
     source="Glorot, Bordes and Bengio 2011",
     also=ALSO,
+    counts="units",
 )
 def dead_share(codes: np.ndarray, x: np.ndarray | None = None, rebuilt: np.ndarray | None = None) -> Reading:
     """What share of the units never varies?
@@ -156,12 +157,14 @@ def dead_share(codes: np.ndarray, x: np.ndarray | None = None, rebuilt: np.ndarr
     returns  0 to 1; n counts units. more: {"dead": how many, "by_one_row": units that vary on one row alone}; note:
              the remedy
     """
-    found, units, once = dead_units(codes), codes.shape[1], int(_by_one_row(codes).sum())
+    found, units, hanging = dead_units(codes), codes.shape[1], _by_one_row(codes)
+    once = int(hanging.sum())
     # other rows miss a rare unit, or show another: the variance is at most the number of units that one row shows
     # (Efron and Stein 1981)
     value, half = found["share"], Z95 * once**0.5 / units
     more = {"dead": found["count"], "by_one_row": once}
-    reading = Reading(value, max(value - half, 0.0), value + half, units, 0.0, found["note"], more)
+    points = pseudo_values(value, value + hanging / units)
+    reading = Reading(value, max(value - half, 0.0), value + half, units, 0.0, found["note"], more, points)
     return beside(reading, codes, x, rebuilt)
 
 
@@ -217,11 +220,13 @@ def lifetime_sparsity(codes: np.ndarray, x: np.ndarray | None = None, rebuilt: n
     a = _density(size, 0)
     # what each row adds to the mean of a, by its first derivatives
     pull = 2 * first / second * (size - first) - a / second * (size**2 - second)
-    half = Z95 * float(pull.mean(1).std()) / n**0.5 / (1 - 1 / n)
+    moved = pull.mean(1) / (1 - 1 / n)
+    half = Z95 * float(moved.std()) / n**0.5
     value = float((1 - a.mean()) / (1 - 1 / n))
     note = f"{gone} units that are always 0 left out" if gone else ""
     chance = float((1 - 2 / np.pi) / (1 - 1 / n))
-    reading = Reading(value, value - half, value + half, n, chance, note, {"treves_rolls": float(a.mean())})
+    more = {"treves_rolls": float(a.mean())}
+    reading = Reading(value, value - half, value + half, n, chance, note, more, value + moved.mean() - moved)
     return beside(reading, codes, x, rebuilt)
 
 
@@ -293,13 +298,16 @@ def _range(rows: np.ndarray) -> np.ndarray:
 
 
 def _by_one_row(codes: np.ndarray) -> np.ndarray:
-    """Units that would never vary without one of the rows, bool (units,)."""
+    """How many units would never vary without each row, (n,)."""
     spread = _range(codes)
     least = DEAD_RANGE * spread.max()
     n = len(codes)
     ordered = np.partition(codes, sorted({0, 1, n - 2, n - 1}), axis=0).astype(np.float64)
-    without = np.minimum(ordered[n - 1] - ordered[1], ordered[n - 2] - ordered[0])
-    return (spread > least) & (without <= least)
+    lowest, highest = ordered[n - 1] - ordered[1] <= least, ordered[n - 2] - ordered[0] <= least
+    varies, counts = spread > least, np.zeros(n)
+    np.add.at(counts, codes[:, varies & lowest].argmin(0), 1)
+    np.add.at(counts, codes[:, varies & highest & ~lowest].argmax(0), 1)
+    return counts
 
 
 def _shares(points: np.ndarray, note: str = "") -> Reading:
@@ -327,8 +335,9 @@ def _per_sample(codes: np.ndarray, points: Callable[[np.ndarray], np.ndarray]) -
     size = _sizes(codes)
     gone = len(codes) - len(size)
     dense = _dense(size.shape[1])
-    reading = mean_reading(points(size), f"{gone} rows of zeros left out" if gone else "")
-    return replace(reading, chance=float(points(dense).mean()))
+    found = points(size)
+    reading = mean_reading(found, f"{gone} rows of zeros left out" if gone else "")
+    return replace(reading, chance=float(points(dense).mean()), points=on_all_rows(found, np.asarray(codes.any(1))))
 
 
 def _sizes(codes: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from .invariance import altered_codes, changes, with_size
 from .neighbors import anchor_rows
 from .record import Z95, Reading, mean_reading, metric
 from .smoothness import encoded, sampled
+from .spread import on_all_rows
 
 EXACT_ROWS = 4000
 BLOCK = 512
@@ -44,7 +45,8 @@ def uniformity(codes: np.ndarray, t: float = 2.0, anchors: int = 1000, seed: int
         raise DataError(f"t={t} is not possible", "it must be above 0, usually 2")
     from scipy.special import hyp0f1
 
-    rows, gone = _unit_rows(codes)
+    rows, kept = _unit_rows(codes)
+    gone = len(codes) - len(rows)
     n, chosen = len(rows), anchor_rows(len(rows), anchors, EXACT_ROWS, seed)
     points = np.empty(len(chosen))
     for start in range(0, len(chosen), BLOCK):
@@ -57,7 +59,10 @@ def uniformity(codes: np.ndarray, t: float = 2.0, anchors: int = 1000, seed: int
     half = Z95 * float(points.std(ddof=1)) / mean * (1 / len(chosen) + 3 / n) ** 0.5
     chance = float(np.log(hyp0f1(codes.shape[1] / 2, t**2)) - 2 * t)
     note = f"{gone} rows of zeros left out" if gone else ""
-    return Reading(value, value - half, min(value + half, max(value, 0.0)), len(chosen), chance, note)
+    ends = value - half, min(value + half, max(value, 0.0))
+    found = value + (points / mean - 1) * (1 + 3 * len(chosen) / n) ** 0.5
+    per_row = on_all_rows(found, kept) if len(chosen) == n else found if kept.all() else None
+    return Reading(value, *ends, len(chosen), chance, note, points=per_row)
 
 
 @metric(
@@ -101,9 +106,10 @@ def _directions(codes: np.ndarray) -> np.ndarray:
     return rows / np.where(length > 0, length, 1)
 
 
-def _unit_rows(codes: np.ndarray) -> tuple[np.ndarray, int]:
+def _unit_rows(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    # the directions of rows that have one, and which rows these are
     rows = _directions(codes)
-    kept = rows[rows.any(1)]
-    if len(kept) < 3:
-        raise DataError(f"only {len(kept)} codes are not zero", "a code of zeros has no direction on the sphere")
-    return kept, len(rows) - len(kept)
+    kept = np.asarray(rows.any(1))
+    if kept.sum() < 3:
+        raise DataError(f"only {kept.sum()} codes are not zero", "a code of zeros has no direction on the sphere")
+    return rows[kept], kept

@@ -76,16 +76,10 @@ def values_half(values: np.ndarray) -> float:
     return student95(len(values)) * float(np.std(values, ddof=1))
 
 
-def split_values(
-    value_of: Callable[[np.ndarray, int], float], each: np.ndarray, n: int, seed: int, top: float | None = None
-) -> np.ndarray | None:
-    """Replicates, (SPLIT_HALVES,), of a mean over random splits of n rows; None where a half leaves it undefined.
+def half_splits(value_of: Callable[[np.ndarray, int], float], n: int, seed: int) -> np.ndarray | None:
+    """Values of random halves of n rows, each split twice, (SPLIT_HALVES, 2); None where a half leaves it undefined.
 
-    A value of one split varies with the split as well, which the mean evens out: each half is split twice, what differs
-    between the two is taken off, and what is left of it in the mean is put back.
     value_of  (row numbers, number of the split) -> the value
-    each      the values of all rows, one per split, whose mean it is
-    top       where halves miss more to the top than all rows: their spread counts as a share of what is missing
     """
     try:
         found = [
@@ -93,13 +87,72 @@ def split_values(
         ]
     except DataError:
         return None
-    halves, value = np.array(found, dtype=np.float64), float(each.mean())
-    if top is not None and halves.mean() != top:
-        halves *= (top - value) / (top - halves.mean())
+    return np.array(found, dtype=np.float64)
+
+
+def split_values(
+    value_of: Callable[[np.ndarray, int], float], each: np.ndarray, n: int, seed: int
+) -> np.ndarray | None:
+    """Replicates, (SPLIT_HALVES,), of a mean over random splits of n rows; None where a half leaves it undefined.
+
+    A value of one split varies with the split as well, which the mean evens out: each half is split twice, what differs
+    between the two is taken off, and what is left of it in the mean is put back.
+    value_of  (row numbers, number of the split) -> the value
+    each      the values of all rows, one per split, whose mean it is
+    """
+    halves, value = half_splits(value_of, n, seed), float(each.mean())
+    if halves is None:
+        return None
     spread, split = float(halves.mean(1).var(ddof=1)), float(halves.var(axis=1, ddof=1).mean()) / 2
     wanted = max(spread - split, 0.0) + float(each.var(ddof=1) if len(each) > 1 else 2 * split) / len(each)
-    moved = halves.mean(1) - halves.mean()
-    return value + moved * (wanted / spread) ** 0.5 if spread > 0 else np.full(SPLIT_HALVES, value)
+    return _spread_to(value, halves.mean(1), wanted)
+
+
+def split_share(each: np.ndarray, halves: np.ndarray, n: int) -> tuple[float, float, np.ndarray]:
+    """The 95 % interval of a share that is a mean over random splits of n rows, and replicates, (SPLIT_HALVES,).
+
+    A share near 1 misses little, and by how little it varies is told worse by the few misses of one data set than by
+    the many of its halves. So the halves tell not the width but how many independent answers the share is worth: of
+    one split, from what two splits of a half and the splits of all rows differ by; of the rows, from what halves differ
+    by beyond that. Wilson's interval of so many answers has a width where all are right.
+    each    the shares of all rows, one per split, whose mean it is
+    halves  those of halves of the rows, (SPLIT_HALVES, 2), see half_splits
+    """
+    value, half = float(each.mean()), float(halves.mean())
+    ours, theirs = len(each) - 1, len(halves)
+    chances = theirs * half * (1 - half) + ours * value * (1 - value)
+    of_split = theirs * float(halves.var(axis=1, ddof=1).mean()) + (float(each.var(ddof=1)) * ours if ours else 0.0)
+    split = of_split / chances if chances > 0 else 0.0
+    within = float(halves.var(axis=1, ddof=1).mean()) / 2
+    rows = max(float(halves.mean(1).var(ddof=1)) - within, 0.0) / (half * (1 - half)) if 0 < half < 1 else 0.0
+    worth = 1 / (rows + split / len(each)) if rows + split > 0 else float(n)
+    low, high = share_ends(value, worth)
+    return low, high, _spread_to(value, halves.mean(1), value * (1 - value) / worth)
+
+
+def _spread_to(value: float, found: np.ndarray, wanted: float) -> np.ndarray:
+    """Replicates moved to the value and to the variance that is wanted."""
+    moved, spread = found - found.mean(), float(found.var(ddof=1))
+    return value + moved * (wanted / spread) ** 0.5 if spread > 0 else np.full(len(found), value)
+
+
+def on_all_rows(points: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Numbers of some rows as numbers of all, with the mean and the spread of the mean that they have: (n,).
+
+    Codes that leave out other rows can then be compared row by row.
+    kept  which rows the points are of, bool (n,)
+    """
+    found = np.full(len(kept), points.mean())
+    found[kept] += (points - points.mean()) * (len(kept) / len(points))
+    return found
+
+
+def pseudo_values(value: float, without: np.ndarray) -> np.ndarray:
+    """Numbers whose mean is the value and whose spread over m things is the jackknife's, from values without each (m,).
+
+    Source: Tukey 1958, centred.
+    """
+    return value + (len(without) - 1) * (without.mean() - without)
 
 
 def halves_of(n: int, seed: int, halves: int = HALVES) -> list[np.ndarray]:

@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import DataError
 from .curves import Curve, curve_area, label_curve, label_efficiency
 from .draws import class_index, label_counts, scored_classes, task_of
+from .far_rows import far_note
 from .folds import halves
 from .intervals import area_interval, area_points, curve_replicates, interval_of
 from .neighbors import EXACT_ROWS, Distances, anchor_rows, blocks
@@ -122,7 +123,7 @@ def labels_saved(
     _, low, high = interval_of(found["ratio"], np.array(tries))
     note = {"": "", "both": "partly a bound"}.get(found["censored"], f"{found['censored']} this")
     more = {"censored": found["censored"], "by_count": found["by_count"]}
-    return Reading(found["ratio"], low, high, int(raw.scored.sum()), 1.0, note, more)
+    return Reading(found["ratio"], low, high, int(raw.scored.sum()), 1.0, note, more, None, np.array(tries))
 
 
 @metric(
@@ -171,7 +172,8 @@ def silhouette(codes: np.ndarray, labels: np.ndarray, anchors: int = 1000, seed:
     moved = pull[chosen] * (n / m)
     error = float((mine + moved).var(ddof=1)) / n + float(mine.var(ddof=1)) * (1 / m - 1 / n)
     value, half = float(mine.mean()), student95(m) * error**0.5
-    return Reading(value, max(value - half, -1.0), value + half, m, points=mine + moved - moved.mean())
+    points, note = mine + moved - moved.mean(), far_note("codes", codes)
+    return Reading(value, max(value - half, -1.0), value + half, m, note=note, points=points)
 
 
 def split_curve(

@@ -170,7 +170,10 @@ def _draw_scatter(
         tip = f"{name}: {interval(*numbers[i, 1:])} at {position(numbers[i, 0])}"
         inner += dot(*at[i], 6 if strong[i] else 5, "dot", tip)
         parts.append(f'<g class="point {kind}">{inner}</g>')
-    parts.append(_draw_names(names, at, strong, best, lines, box, size))
+    held = []
+    if np.isfinite(most):  # a name across the budget would hide on which side its point lies
+        held = [(x(most) - 2, box.top, x(most) + 2, box.bottom), (x(most), box.top, x(most) + 4 * size, box.top + size)]
+    parts.append(_draw_names(names, at, strong, best, held, lines, box, size))
     return "".join(parts), height
 
 
@@ -188,6 +191,7 @@ def _draw_names(
     at: list[tuple[float, float]],
     strong: list[bool],
     best: list[int],
+    held: list[Rect],
     lines: list[Rect],
     box: Box,
     size: float,
@@ -196,7 +200,7 @@ def _draw_names(
     room = (box.right - box.left) * 0.4
     texts = [shorten(names[i], room, size) for i in order]
     sizes = [(text_width(text, size * 1.06) + 2, size * 1.2) for text in texts]
-    dots: list[Rect] = [(x - 6, y - 6, x + 6, y + 6) for x, y in at]
+    dots: list[Rect] = [*((x - 6, y - 6, x + 6, y + 6) for x, y in at), *held]
     inside = (box.left, box.top - size, box.right + 8, box.bottom - 2)
     parts = []
     for i, text, rect in zip(order, texts, place([at[i] for i in order], sizes, inside, dots, lines), strict=True):

@@ -11,21 +11,21 @@ Skips  scores. A scikit-learn model and a learned code are measured in Python an
 from __future__ import annotations
 
 import itertools
+import json
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ..data.rows import rows_of, take
-from ..errors import CodelayerError, DataError
+from ..data.schema import Columns
+from ..errors import DataError
 from ..measure.fresh import Start, fresh_start
 from ..measure.turns import ROUNDS, Pace, paces, times_as_long
 from ..report.text import number
+from .entrants import Entrant, count_of, lined_up, rows_again
 from .estimators import TREE as TREE
-from .models import COMPILED, IN_PYTHON, Servable, compiled, open_model
+from .models import COMPILED, IN_PYTHON, Servable
 
 MOST_SECONDS = 3600  # per model and size
 INPUTS = 16  # different rows or batches that calls go through
@@ -36,10 +36,13 @@ OPEN_GRAPH = (
 )
 OPEN_OTHER = (
     "from codelayer.ship.models import open_model\n",
-    "m = open_model(sys.argv[1], int(sys.argv[2]), trust=sys.argv[3:])\n",
+    "m = open_model(sys.argv[1], int(sys.argv[2]), trust=sys.argv[4:])\n",
 )
 ANSWER_GRAPH = "s.run(None, random_rows(s, 1))\n"
-ANSWER_OTHER = "m.whole(m.samples(1))\n"
+ANSWER_OTHER = (
+    "from codelayer.data.schema import Columns\n"
+    "m.whole(Columns(json.loads(open(sys.argv[3]).read())) if sys.argv[3] else m.samples(1))\n"
+)
 
 
 @dataclass(frozen=True)
@@ -85,11 +88,13 @@ class Bench:
     costs      in the order given; a compiled form stands below its original
     sentences  what would mislead without a word
     threads    of every model
+    left_out   model -> why it is not among them
     """
 
     costs: list[Cost]
     sentences: list[str]
     threads: int
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def cost(self, name: str) -> Cost:
         """The cost of the model of that name."""
@@ -122,14 +127,12 @@ def bench(
     errors       BundleError, DataError: a model that cannot be opened, or does not read these rows
     """
     _check(models, threads, batches, seconds)
-    opened, sentences = _opened(models, rows, threads, compile_too, trust, say)
-    given = {one.name: one.samples(max([*batches, INPUTS])) if rows is None else rows for one in opened}
-    if rows is None:
-        sentences.append(
-            "no data were given: models answered their own sample rows or random ones, which trees may feel"
-        )
+    most = max([*batches, INPUTS])
+    entrants = [Entrant.of(one) for one in models]
+    found = lined_up(entrants, rows, most, threads, compile_too, trust, lambda text: _say(say, text))
+    opened, given = found.models, found.rows
     calls = {one.name: one.whole for one in opened}
-    raw = {one.name: [_some(given[one.name], i, 1) for i in range(INPUTS)] for one in opened}
+    raw = {one.name: [rows_again(given[one.name], i, 1) for i in range(INPUTS)] for one in opened}
     _say(say, "one row at a time")
     wholes = paces(calls, raw, 1, rounds, seconds, threads)
     engines: dict[str, dict[int, Pace]] = {one.name: {} for one in opened}
@@ -141,8 +144,8 @@ def bench(
     costs = [Cost(one, engines[one.name], wholes[one.name]) for one in opened]
     if fresh:
         _say(say, "fresh processes")
-        costs = [replace(one, start=_start(one.model)) for one in costs]
-    return Bench(costs, [*sentences, *_flattering(costs)], threads)
+        costs = [replace(one, start=_start(one.model, given[one.model.name])) for one in costs]
+    return Bench(costs, [*found.sentences, *_flattering(costs)], threads, found.left_out)
 
 
 def _check(models: Sequence[Any], threads: int, batches: Sequence[int], seconds: float) -> None:
@@ -155,57 +158,30 @@ def _check(models: Sequence[Any], threads: int, batches: Sequence[int], seconds:
         raise DataError(f"seconds={seconds:g} is not possible", f"it is above 0 and at most {MOST_SECONDS:,}")
 
 
-def _opened(
-    models: Sequence[Any], rows: Any, threads: int, compile_too: bool, trust: Sequence[str], say: Any
-) -> tuple[list[Servable], list[str]]:
-    found: list[Servable] = []
-    sentences = []
-    for one in models:
-        name, source = one if isinstance(one, tuple) else (None, one)
-        _say(say, f"opening {name or source if isinstance(source, str) else name or type(source).__name__}")
-        model = open_model(source, threads, trust=trust, name=name)
-        model = replace(model, name=_unlike(model.name, {other.name for other in found}))
-        found.append(model)
-        if compile_too and model.form == IN_PYTHON:
-            try:
-                found.append(compiled(model, None if rows is None else take(rows, np.arange(min(256, rows_of(rows))))))
-            except CodelayerError as error:
-                sentences.append(f"{model.name} is measured in Python alone: {str(error).splitlines()[0]}")
-    return found, sentences
-
-
-def _unlike(name: str, taken: set[str]) -> str:
-    made, count = name, 2
-    while made in taken:
-        made, count = f"{name} ({count})", count + 1
-    return made
-
-
-def _some(rows: Any, number: int, size: int) -> Any:
-    """Batch `number` of `size` rows, starting again from the first row where they end."""
-    if isinstance(rows, dict):
-        count = len(next(iter(rows.values())))
-        where = np.arange(number * size, (number + 1) * size) % count
-        return {name: np.ascontiguousarray(one[where]) for name, one in rows.items()}
-    return take(rows, np.arange(number * size, (number + 1) * size) % rows_of(rows))
-
-
 def _prepared(model: Servable, rows: Any, size: int) -> list[Any]:
-    most = len(next(iter(rows.values()))) if isinstance(rows, dict) else rows_of(rows)
-    count = max(1, min(INPUTS, most // size))
-    return [model.prepare(_some(rows, i, size)) for i in range(count)]
+    count = max(1, min(INPUTS, count_of(rows) // size))
+    return [model.prepare(rows_again(rows, i, size)) for i in range(count)]
 
 
-def _start(model: Servable) -> Start | None:
+def _start(model: Servable, rows: Any) -> Start | None:
     """A fresh process that opens the model and answers one row; a graph needs a session and nothing else."""
-    if model.form == COMPILED:
-        with tempfile.TemporaryDirectory() as folder:
+    if model.form != COMPILED and model.path is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        if model.form == COMPILED:
             file = Path(folder) / "model.onnx"
             file.write_bytes(model.original)
             return _fresh(OPEN_GRAPH, ANSWER_GRAPH, [str(file), str(model.threads)], model.threads)
-    if model.path is None:
-        return None
-    return _fresh(OPEN_OTHER, ANSWER_OTHER, [str(model.path), str(model.threads), *model.trust], model.threads)
+        words = [str(model.path), str(model.threads), "", *model.trust]
+        if model.kind == "scikit-learn" and isinstance(rows, Columns):  # it cannot tell rows of its own kind
+            words[2] = str(Path(folder) / "row.json")
+            cells = {name: [_plain(rows.column(name)[:1].tolist()[0])] for name in rows.names}
+            Path(words[2]).write_text(json.dumps(cells), encoding="utf-8")
+        return _fresh(OPEN_OTHER, ANSWER_OTHER, words, model.threads)
+
+
+def _plain(cell: Any) -> Any:
+    return cell if cell is None or isinstance(cell, float | str) else str(cell)
 
 
 def _fresh(opening: tuple[str, str], answering: str, arguments: list[str], threads: int) -> Start:

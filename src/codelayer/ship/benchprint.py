@@ -32,20 +32,26 @@ def bench_text(done: Bench) -> str:
         "",
         f"{threads}; {EXPLAINED}",
         *done.sentences,
+        *_left_out(done),
     ]
     return "\n".join(parts)
 
 
 def bench_json(done: Bench) -> str:
     """All figures, rounds included."""
-    whole = {"threads": done.threads, "sentences": done.sentences, "models": [one.record() for one in done.costs]}
+    whole = {
+        "threads": done.threads,
+        "sentences": done.sentences,
+        "models": [one.record() for one in done.costs],
+        "left_out": done.left_out,
+    }
     return json.dumps(whole, indent=1) + "\n"
 
 
 def write_page(done: Bench, path: str | Path) -> Path:
     """The bench as one HTML file."""
     page = Report("What models cost", f"{len(done.costs)} forms, {done.threads} thread(s)")
-    for sentence in done.sentences:
+    for sentence in [*done.sentences, *_left_out(done)]:
         page.warn(sentence)
     points = [
         Point(
@@ -66,6 +72,10 @@ def write_page(done: Bench, path: str | Path) -> Path:
     page.section("Size, memory, work")
     page.table(*_size_table(done), caption="Size and work; memory is what loading and one answer add to a process.")
     return page.write(path)
+
+
+def _left_out(done: Bench) -> list[str]:
+    return [f"not measured: {name}: {why}" for name, why in done.left_out.items()]
 
 
 def _time_table(done: Bench) -> tuple[list[str], list[list[Any]]]:

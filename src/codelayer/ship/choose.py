@@ -106,7 +106,8 @@ def decide(
 ) -> Decision:
     """Choose among candidates by their curves on the choose part.
 
-    costs   candidate -> {"latency_ms", "size_mb", "memory_mb"}; None: not known, which no budget is held against
+    costs   candidate -> {"latency_ms", "size_mb", "memory_mb"}; None: not known, which no budget is held against,
+            as the reasons say
     groups  of the rows: rows of one group are resampled together
     errors  DataError: none meets the budget; it names the nearest, and by how much
     """
@@ -151,11 +152,17 @@ def _reasons(
     titles: Mapping[str, str],
 ) -> list[str]:
     best, winner = choice.best, choice.winner
+    unknown = [what for what in budget.limits() if costs[winner][what] is None]
     limits = f" ({budget.told()})" if budget.limits() else ""
     told = [
         f"{len(curves) - len(choice.barred)} of {len(curves)} candidates meet the budget{limits}."
         if budget.limits()
         else f"No budget was given: all {len(curves)} candidates may be chosen."
+    ]
+    told += [
+        f"What {titles[winner]} takes in {UNITS[what]} could not be measured on this system: the limit of "
+        f"{budget.limits()[what]:g} was not held against it."
+        for what in unknown
     ]
     ahead = max(curves, key=lambda name: curves[name].area)
     if ahead in choice.barred and curves[ahead].area > curves[best].area:

@@ -18,7 +18,7 @@ from .found import Found
 
 def write_choice(found: Found, facts: Mapping[str, Any]) -> None:
     """Write report.html."""
-    page = Report(f"What to ship for {facts['data']}", facts["limits"])
+    page = Report(f"What to ship for {facts['data']}", facts["limits"], warned="note")
     first, *rest = facts["sentences"]
     page.lead(first)
     rows = facts["rows"]

@@ -34,33 +34,37 @@ def bench(
     """Measure what models cost: size, memory, latency, start.
 
     Models take turns on the same threads. A scikit-learn model and a learned code are measured in Python and compiled
-    (ONNX Runtime): a forest's 24 ms for one row become 0.03 ms.
+    (ONNX Runtime): a forest's 24 ms for one row become 0.03 ms. A model that does not read its rows is named with the
+    reason, the others are measured, and the command ends with status 2.
 
-    models: bundles (a folder or .zip), .onnx files, .skops files
-    data: a file, folder or name whose rows every model reads; by default each answers sample rows of its own kind
-    label: the column of --data that is no input; it is left out
-    drop: a column of --data to leave out; may be given several times
+    models: bundles (a folder or .zip), .onnx files, .skops files; MODEL@ROWS reads rows of its own in place of --data
+    data: a file, folder or name whose rows models read; by default each answers sample rows of its own kind
+    label: the column that is no input; it is left out
+    drop: a column to leave out; may be given several times
     threads: that every model may use
     batch: rows per call, beside one; may be given several times
     seconds: time per model and size
-    trust: a type to trust in .skops files: sklearn.tree._tree.Tree, which forests hold, if the file is your own
+    trust: a type to trust in .skops files, if the file is your own: sklearn.tree._tree.Tree, which forests hold, or
+        numpy.dtype, which imputers hold; may be given several times
     json: a file for all figures
     html: a file for the tables and a picture of latency against size
     no_compile: leave out the compiled forms
     no_start: leave out cold start and memory, which take fresh processes
     """
-    from ..errors import DataError
+    from ..errors import CodelayerError, DataError
     from .bench import bench as measured
+    from .benchdata import entrants
     from .benchprint import bench_json, bench_text, write_page
 
     try:
         batches = [int(one) for some in batch for one in some.split(",")]
     except ValueError:
         raise DataError(f"--batch {' '.join(batch)} is no number of rows", "for example --batch 256") from None
-    rows = None if data is None else _rows(data, label, drop).x
+    rivals, notes = entrants(models, data, label, drop)
+    for note in notes:
+        print(f"note: {note}")
     done = measured(
-        list(models),
-        rows,
+        rivals,
         threads=threads,
         batches=batches,
         seconds=seconds,
@@ -75,6 +79,11 @@ def bench(
         print(f"figures: {json}")
     if html is not None:
         print(f"page:    {write_page(done, html)}")
+    if done.left_out:
+        raise CodelayerError(
+            f"{len(done.left_out)} of {len(models)} models were not measured: {', '.join(done.left_out)}",
+            "the reasons stand above; rows of its own are given to a model as MODEL@ROWS",
+        )
 
 
 def quantise(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import io
 import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from ..bundle.onnxfile import library
 from ..bundle.zips import check_directory
 from ..errors import BundleError, DataError
 
-TREE = "sklearn.tree._tree.Tree"
+TREE, DTYPE = "sklearn.tree._tree.Tree", "numpy.dtype"
+CAN_BE_TRUSTED = (TREE, DTYPE)
 MOST_ENTRIES, MOST_DIRECTORY = 200_000, 64 << 20  # a forest of 10,000 trees has about 50,000
 MOST_UNPACKED, MOST_RATIO, FREE = 4 << 30, 200, 64 << 20  # bytes in all; times the file, where they are above FREE
 UNSAFE = (".pkl", ".pickle", ".joblib", ".pck")
@@ -45,14 +47,16 @@ def refuse_unsafe(path: Path) -> None:
 def read_skops(path: Path, trust: Sequence[str] = ()) -> Any:
     """The estimator in a .skops file, if it holds none but types that skops trusts.
 
-    trust   "sklearn.tree._tree.Tree", or nothing: skops does not trust a tree's arrays, with which a forged file could
-            read other memory, so that trees are taken only where the caller says that the file is its own
+    trust   of CAN_BE_TRUSTED: skops does not trust a tree's arrays, with which a forged file could read other memory,
+            nor the types of numbers that imputers and encoders keep; they are taken only where the caller says that
+            the file is its own
     errors  BundleError: other types, named; a damaged file, or one that unpacks to more than 4 GB or 200 times its size
             (at most 64 MB are always taken). DataError: another type in `trust`
     """
-    other = sorted(set(trust) - {TREE})
+    other = sorted(set(trust) - {*CAN_BE_TRUSTED})
     if other:
-        raise DataError(f"{other[0]!r} cannot be trusted here", f"the one type that --trust takes is {TREE}")
+        known = " and ".join(CAN_BE_TRUSTED)
+        raise DataError(f"{other[0]!r} cannot be trusted here", f"the types that --trust takes are {known}")
     io_of_skops = library("skops.io", "ship")
     try:
         data = path.read_bytes()
@@ -65,8 +69,9 @@ def read_skops(path: Path, trust: Sequence[str] = ()) -> Any:
     refused = [one for one in unknown if one not in trust]
     if refused:
         names = ", ".join(refused[:8])
-        only_trees = refused == [TREE]
-        remedy = f"--trust {TREE}, if the file is your own" if only_trees else "it was not loaded"
+        own = set(refused) <= {*CAN_BE_TRUSTED}
+        remedy = f"{' '.join(f'--trust {one}' for one in unknown)}, if the file is your own"
+        remedy = remedy if own else "it was not loaded"
         raise BundleError(f"{path} holds types that are not trusted: {names}", remedy)
     try:
         return io_of_skops.loads(data, trusted=list(unknown))
@@ -80,6 +85,9 @@ def _check_unpacked(path: Path, data: bytes) -> None:
         check_directory(path, file, MOST_ENTRIES, MOST_DIRECTORY)
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
+    (twice, times), *_ = Counter(one.filename for one in entries).most_common(1) or [("", 1)]
+    if times > 1:  # which of them is looked at, and which is loaded?
+        raise BundleError(f"{path} holds {twice[:60]!r} twice", "write it anew with skops.io.dump")
     if any(one.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for one in entries):
         raise BundleError(f"{path} is compressed in a way that is not read", "write it with ZIP_STORED or ZIP_DEFLATED")
     whole, most = sum(one.file_size for one in entries), min(MOST_UNPACKED, max(FREE, MOST_RATIO * len(data)))
@@ -136,15 +144,19 @@ def rows_for(estimator: Any, rows: Any) -> Any:
         if rows.shape[1] != wanted:
             raise DataError(f"rows have {rows.shape[1]} columns, the model was fitted on {wanted}", "give its own rows")
         return rows
-    asked = [str(one) for one in getattr(estimator, "feature_names_in_", names)]
-    missing = [one for one in asked if one not in names]
-    if missing or len(asked) != wanted:
-        told = f"no column {missing[0]!r}" if missing else f"{len(asked)} columns, not {wanted}"
-        raise DataError(f"the rows have {told}, which the model was fitted on", "give its own rows")
-    columns = {name: np.asarray(rows.column(name)) for name in asked}
     if hasattr(estimator, "feature_names_in_"):
-        return library("pandas", "frames").DataFrame(columns)
-    return np.stack([one.astype(np.float64) for one in columns.values()], axis=1)
+        from ..export.frames import frame_of  # with torch, which a graph does without
+
+        return frame_of(estimator, rows)
+    if len(names) != wanted:
+        raise DataError(
+            f"the rows have {len(names)} columns, the model was fitted on {wanted} without names",
+            "give rows with its own columns alone",
+        )
+    try:
+        return np.stack([np.asarray(rows.column(name), np.float64) for name in names], axis=1)
+    except (TypeError, ValueError):
+        raise DataError("a column holds text, and the model was fitted on numbers", "give its own rows") from None
 
 
 def block_for(estimator: Any, rows: Any) -> np.ndarray:

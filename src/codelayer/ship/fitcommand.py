@@ -54,6 +54,7 @@ def fit(
     seed: makes the run repeatable, but for what is timed
     workers: processes at once; by default one per core
     """
+    from ..study.ending import heard_as_interrupt
     from .choosetext import choice_text
     from .fitting import Fit
 
@@ -76,7 +77,8 @@ def fit(
         workers=workers,
     )
     try:
-        done = asked.run()
+        with heard_as_interrupt():
+            done = asked.run()
     except KeyboardInterrupt:
         raise KeyboardInterrupt("what was fitted is kept; give the same command again to continue") from None
     print(choice_text(done))

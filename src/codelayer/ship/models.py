@@ -110,9 +110,11 @@ def compiled(model: Servable, rows: Any = None) -> Servable:
     if model.form == COMPILED:
         raise DataError(f"{model.name} is compiled already", "use it as it is")
     rows = model.samples(64) if rows is None else rows
+    from ..export.frames import picks_by_name
+
     data, done = _exported(model, rows)
     made = _graph(data, f"{model.name}, compiled", model.threads)
-    if model.kind == "scikit-learn":
+    if model.kind == "scikit-learn" and not picks_by_name(model.original):
         from .estimators import block_for
 
         made = _taking(made, lambda given: {inputs.BLOCK: block_for(model.original, given)})
@@ -136,7 +138,7 @@ def _open_path(path: Path, threads: int, trust: tuple[str, ...], name: str | Non
         raise BundleError(f"there is no model at {path}", "check the path")
     end, called = path.suffix.lower(), name or path.name
     if end == ".onnx":
-        return replace(_graph(_read(path), called, threads), path=path)
+        return replace(_graph(_read(path), called, threads, str(path)), path=path)
     if end == ".skops":
         made = _estimator(read_skops(path, trust), called, threads, path.stat().st_size)
         return replace(made, path=path, trust=trust)
@@ -160,9 +162,9 @@ def _read(path: Path) -> bytes:
         raise BundleError(f"{path} cannot be read: {error.strerror or error}", "check the path") from None
 
 
-def _graph(data: bytes, name: str, threads: int) -> Servable:
+def _graph(data: bytes, name: str, threads: int, file: str | None = None) -> Servable:
     """A graph; where its metadata hold a schema, rows are read as the schema reads them."""
-    opened = session(data, threads)
+    opened = session(data, threads, file)
     answer = [main_output(opened)]
     parameters, adds = _work(data)
 
@@ -201,14 +203,14 @@ def _taking(made: Servable, prepare: Callable[[Any], dict[str, np.ndarray]]) -> 
     def prepared(rows: Any) -> dict[str, np.ndarray]:
         if isinstance(rows, dict):
             return rows
-        return prepare(_read_frame(rows))
+        return prepare(as_rows(rows))
 
     return replace(made, prepare=prepared, whole=lambda rows: made.engine(prepared(rows)))
 
 
-def _read_frame(rows: Any) -> Any:
+def as_rows(rows: Any) -> Any:
     """A frame as a Table; what is none as it is, without what reads frames."""
-    if isinstance(rows, np.ndarray | Columns) or hasattr(rows, "tocsr"):
+    if rows is None or isinstance(rows, np.ndarray | Columns | dict) or hasattr(rows, "tocsr"):
         return rows
     from ..data.tables import Table, is_frame
 
@@ -247,6 +249,7 @@ def _coder(model: Any, name: str, threads: int, size: int | None = None) -> Serv
 
 
 def _estimator(estimator: Any, name: str, threads: int, size: int | None = None) -> Servable:
+    from ..export.frames import picks_by_name
     from .estimators import answer_of, block_for, features_of, on_threads, rows_for, written_bytes
 
     held, method, width = on_threads(estimator, threads), answer_of(estimator), features_of(estimator)
@@ -258,6 +261,11 @@ def _estimator(estimator: Any, name: str, threads: int, size: int | None = None)
     def prepare(rows: Any) -> Any:
         return rows_for(held, rows) if named else block_for(held, rows)
 
+    def samples(count: int) -> np.ndarray:
+        if picks_by_name(estimator):
+            raise DataError(f"{name} picks its columns by name, and there are no rows", "give it rows")
+        return np.random.default_rng(0).random((count, width))
+
     return Servable(
         name,
         "scikit-learn",
@@ -265,7 +273,7 @@ def _estimator(estimator: Any, name: str, threads: int, size: int | None = None)
         prepare,
         lambda ready: np.asarray(getattr(held, method)(ready)),
         whole,
-        lambda count: np.random.default_rng(0).random((count, width)),
+        samples,
         written_bytes(estimator) if size is None else size,
         threads,
         original=estimator,
@@ -279,9 +287,12 @@ def _exported(model: Servable, rows: Any) -> tuple[bytes, Exported]:
     """The graph of a model in Python, by `export`; a bundle that holds its ONNX form gives that one."""
     from ..export import exported, sklearn_exported
     from ..export.checks import allowed, compared
+    from ..export.frames import frame_exported, picks_by_name
     from .estimators import block_for
 
     tolerance = allowed(model.original)
+    if model.kind == "scikit-learn" and picks_by_name(model.original):
+        return frame_exported(model.original, rows, tolerance)
     if model.kind == "scikit-learn":
         block = block_for(model.original, rows)
         return sklearn_exported(model.original, block.shape[1], block, tolerance)

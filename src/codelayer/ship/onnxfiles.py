@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..data.schema.cells import objects, text_of
 from ..errors import DataError
 
 KINDS = {
@@ -88,10 +89,26 @@ def _fitted(one: Any, values: np.ndarray, opened: Any) -> np.ndarray:
     )
     if not fits:
         raise DataError(f"rows of shape {values.shape[1:]} do not fit the input {one.name!r}", _reads(opened))
+    kind: Any = KINDS.get(one.type, np.float32)
+    if kind is np.object_:
+        return _texts(values)
     try:
-        return np.ascontiguousarray(values, dtype=KINDS.get(one.type, np.float32))
-    except (TypeError, ValueError):
+        numbers = values.astype(np.float64) if values.dtype.kind == "O" else values
+        if issubclass(kind, np.integer) and numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
+            raise DataError(
+                f"the column {one.name!r} has missing numbers where the graph reads whole ones", "fill them"
+            )
+        return np.ascontiguousarray(numbers, dtype=kind)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
         raise DataError(f"the column {one.name!r} holds text where the graph reads numbers", _reads(opened)) from None
+
+
+def _texts(values: np.ndarray) -> np.ndarray:
+    """Cells as texts: what is missing is "", and 3.0 is "3"."""
+    cells = ["" if cell is None or cell != cell else text_of(cell) for cell in values.ravel().tolist()]
+    return np.ascontiguousarray(objects(cells).reshape(values.shape))
 
 
 def _reads(opened: Any) -> str:

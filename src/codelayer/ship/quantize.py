@@ -82,6 +82,7 @@ class Quantised:
     chosen      the smallest that was kept (the quicker of two of nearly one size), or None
     size_bytes, pace_one, pace_batch  of the float graph
     rows        rows the error was measured on; none of them calibrated
+    calibrated  rows that calibrated static int8
     probe_score of the float graph's codes, None without labels
     cpu         flags that decide which form is quick here
     """
@@ -94,6 +95,7 @@ class Quantised:
     rows: int
     probe_score: float | None
     cpu: tuple[str, ...]
+    calibrated: int = 0
 
     def record(self) -> dict[str, Any]:
         """The report as plain JSON."""
@@ -104,6 +106,7 @@ class Quantised:
             "float_ms": [self.pace_one.p50_ms, self.pace_batch.p50_ms],
             "batch_size": self.pace_batch.batch_size,
             "rows": self.rows,
+            "calibration_rows": self.calibrated,
             "probe_score": self.probe_score,
             "cpu": list(self.cpu),
         }
@@ -142,8 +145,10 @@ def quantise(
     ]
     told = _Judge(graph, ready[1], known, threads, batch_size, rounds, seconds)
     judged = told.judge(made)
+    floats = told.floats()
+    chosen = _choice(judged)
     return Quantised(
-        tuple(judged), _choice(judged), graph.size_bytes, *told.floats(), len(rest), told.probe_score, cpu_flags()
+        tuple(judged), chosen, graph.size_bytes, *floats, len(rest), told.probe_score, cpu_flags(), len(first)
     )
 
 

@@ -35,7 +35,8 @@ def quantised_text(done: Quantised) -> str:
         table_text(COLUMNS, rows, highlight=highlight),
         "",
         f"times are ratios to float32, with the lowest and highest round; batches of {done.pace_batch.batch_size}; "
-        f"{done.rows:,} rows compared{probe}; CPU: {' '.join(done.cpu) or 'not known'}",
+        f"{done.rows:,} rows compared, {done.calibrated:,} others calibrated{probe}; "
+        f"CPU: {' '.join(done.cpu) or 'not known'}",
         *[f"refused: {one.name}: {'; '.join(one.reasons)}" for one in done.variants if not one.kept],
     ]
     if done.chosen is None:

@@ -38,6 +38,7 @@ class Beside:
     labels, coarse, groups  one each; nuisance and factors one or more; factors may be one file of several columns
     layers                  an .npz with one array per stage, in order
     seeds                   files of codes of the same rows
+    seen                    classes that the code was trained with
     """
 
     labels: str | None = None
@@ -47,6 +48,7 @@ class Beside:
     factors: Sequence[str] = ()
     layers: str | None = None
     seeds: Sequence[str] = ()
+    seen: Sequence[str] = ()
 
     @property
     def columns(self) -> list[str]:
@@ -103,7 +105,8 @@ def card_of_files(
     kept, notes = _kept(rows.codes, seed)
     rows.notes[:0] = notes
     given = {name: _some(one, kept, len(rows.codes)) for name, one in rows.given.items()}
-    found = card(rows.codes[kept], task=task, seed=seed, only=tuple(only), progress=progress, keep=keep, **given)
+    given |= {"seen": tuple(beside.seen), "only": tuple(only), "progress": progress, "keep": keep}
+    found = card(rows.codes[kept], task=task, seed=seed, **given)
     found["name"] = Path(codes if codes is not None else str(bundle)).name
     found["notes"] = [*rows.notes, *found["notes"]]
     return found

@@ -7,8 +7,6 @@ Skips  the metrics, and the page.
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +18,7 @@ from ..measure.comparisonpage import comparison_cells
 from ..measure.unfinished import clear
 from ..report import table_text
 from .cardfiles import Beside, card_of_files, cards_of
+from .ending import heard_as_interrupt
 
 Update = Callable[[float, str], None]
 UNFINISHED = "unfinished"
@@ -80,22 +79,16 @@ def measure_codes(
 
 @contextmanager
 def _kept_in(keep: Path) -> Generator[None]:
-    """Ctrl-C says what is kept; a request to end (SIGTERM) is heard as Ctrl-C, so that worker processes end as well."""
-    here = threading.current_thread() is threading.main_thread()
-    unheard = here and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    if unheard:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Ctrl-C, and a request to end, say what is kept."""
     try:
-        yield
+        with heard_as_interrupt():
+            yield
     except KeyboardInterrupt:
         if not keep.is_dir():
             raise
         raise KeyboardInterrupt(
             f"what was measured is kept in {keep}; give the same command again to continue"
         ) from None
-    finally:
-        if unheard:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _several(cards: dict[str, Card], out: str) -> list[str]:

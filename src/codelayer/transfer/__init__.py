@@ -11,12 +11,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .advisor import advise
     from .features import FeatureExtractor
     from .finetune import FineTunedClassifier, FineTunedRegressor
     from .layers import layer_transfer
     from .opening import open_backbone
 
 _HOMES = {
+    "advise": "advisor",
     "FeatureExtractor": "features",
     "FineTunedClassifier": "finetune",
     "FineTunedRegressor": "finetune",
@@ -24,7 +26,7 @@ _HOMES = {
     "open_backbone": "opening",
 }
 
-__all__ = ["FeatureExtractor", "FineTunedClassifier", "FineTunedRegressor", "layer_transfer", "open_backbone"]
+__all__ = ["FeatureExtractor", "FineTunedClassifier", "FineTunedRegressor", "advise", "layer_transfer", "open_backbone"]
 
 
 def __getattr__(name: str) -> Any:

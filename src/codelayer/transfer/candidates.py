@@ -17,6 +17,7 @@ from .diagnosis import Diagnosis
 RAW, FROZEN, TUNED, SCRATCH, OWN = "raw", "frozen", "tuned", "scratch", "own"
 LAYER_RATE = 2.6
 TOGETHER = "all"
+ALL = {"tune": "all", "start": "random"}
 DEFAULT = "linear head on all stages"  # what is taken unless another is ahead by more than luck
 
 
@@ -27,7 +28,7 @@ class Candidate:
     name     unique, as it is printed
     kind     "raw" (no net), "frozen" (a head on stages), "tuned", "scratch", "own" (a code learned on the user's rows)
     why      the reason it is on the list
-    head     of raw and frozen ones: "linear", "nearest_mean", "svm", "forest"
+    head     of raw and frozen ones: "ridge", "nearest_mean", "svm", "forest"
     stage    of frozen ones, "all" for all side by side
     options  of FineTunedClassifier
     to_serve relative cost of an answer: what is cheaper wins a tie
@@ -49,18 +50,19 @@ class Candidate:
 
 def frozen(stage: str, head: str, why: str, place: float = 1.0) -> Candidate:
     """A head on a stage."""
-    words = {"linear": "linear head", "nearest_mean": "nearest mean", "svm": "linear SVM", "knn": "nearest neighbours"}
+    words = {"ridge": "linear head", "nearest_mean": "nearest mean", "svm": "linear SVM", "knn": "nearest neighbours"}
     where = "all stages" if stage == TOGETHER else stage
     return Candidate(f"{words[head]} on {where}", FROZEN, why, head, stage, to_serve=0.2 + 0.7 * place)
 
 
 def always(d: Diagnosis) -> list[Candidate]:
     """What costs next to nothing: heads on raw rows and on every stage."""
-    raw = [Candidate(f"{name} on raw rows", RAW, "needs no net", name, to_serve=0.1) for name in d.raw]
+    heads = {"linear head": "ridge"}
+    raw = [Candidate(f"{name} on raw rows", RAW, "needs no net", heads.get(name, name), to_serve=0.1) for name in d.raw]
     count = len(d.stages)
-    linear = [frozen(s, "linear", "probes are nearly free", (at + 1) / count) for at, s in enumerate(d.stages)]
+    linear = [frozen(s, "ridge", "probes are nearly free", (at + 1) / count) for at, s in enumerate(d.stages)]
     last = d.stages[-1]
-    both = [frozen(TOGETHER, "linear", "Head2Toe's simplest form"), frozen(last, "nearest_mean", "least to learn")]
+    both = [frozen(TOGETHER, "ridge", "Head2Toe's simplest form"), frozen(last, "nearest_mean", "least to learn")]
     earlier = [
         frozen(s, "svm", "the textbook's advice for little and different", (at + 1) / count)
         for at, s in enumerate(d.stages)
@@ -75,7 +77,7 @@ def earlier_stage(d: Diagnosis) -> str:
     return max(before, key=lambda stage: d.net[stage].mean)
 
 
-def tune(name: str, why: str, **options: Any) -> Candidate:
+def tuned(name: str, why: str, options: Mapping[str, Any]) -> Candidate:
     """A way to fine-tune."""
     return Candidate(name, TUNED, why, options=options)
 
@@ -96,21 +98,19 @@ OWN_CANDIDATE = Candidate(
 
 def short_list(d: Diagnosis) -> list[Candidate]:
     """What is worth minutes of training in this quadrant; from scratch and own codes are always among them."""
-    probe_first = tune("LP-FT", "a head first, then all at a low rate", tune="all", start="probe")
-    layered = tune(
-        f"fine-tuning all, rates / {LAYER_RATE} per stage", "front stages change least", tune="all", rates=LAYER_RATE
-    )
-    everything = tune("fine-tuning all", "enough labels to move everything", tune="all")
-    last = tune("fine-tuning the last stage", "features fit, their combination does not", tune="last")
-    anchored = tune("fine-tuning all, held to its start (L2-SP)", "nothing is forgotten", tune="all", anchor=0.1)
+    probe_first = tuned("LP-FT", "a head first, then all at a low rate", {"tune": "all", "start": "probe"})
+    slower_front = {"tune": "all", "rates": LAYER_RATE, "start": "random"}
+    layered = tuned(f"fine-tuning all, rates / {LAYER_RATE} per stage", "front stages change least", slower_front)
+    everything = tuned("fine-tuning all", "enough labels to move everything", ALL)
+    ready = {"tune": "last", "start": "probe"}
+    last = tuned("fine-tuning the last stage", "features fit, their combination does not", ready)
+    held = {"tune": "all", "anchor": 0.1, "start": "probe"}
+    anchored = tuned("fine-tuning all, held to its start (L2-SP)", "nothing is forgotten", held)
     if d.shift == "input":
-        front = d.stages[0]
-        middle = d.stages[len(d.stages) // 2]
-        chosen = [
-            tune(f"tuning {front} alone", "the input has shifted, the classes have not", tune=front),
-            tune(f"tuning {middle} alone", "the input has shifted, the classes have not", tune=middle),
-            layered,
-        ]
+        places = dict.fromkeys((d.stages[0], d.stages[len(d.stages) // 2]))
+        why = "the input has shifted, the classes have not"
+        chosen = [tuned(f"tuning {one} alone", why, {"tune": one, "start": "probe"}) for one in places]
+        chosen.append(layered)
     elif d.size == "little" and d.verdict == "similar":
         chosen = [probe_first, last]
     elif d.size == "little":
@@ -130,15 +130,11 @@ def textbook(d: Diagnosis) -> tuple[Candidate, str]:
     """
     little, similar = d.labels < 20, d.verdict != "different"
     if little and similar:
-        return frozen(
-            d.stages[-1], "linear", "textbook"
-        ), "little and similar: a linear classifier on the last features"
+        return frozen(d.stages[-1], "ridge", "textbook"), "little and similar: a linear classifier on the last features"
     if little:
         stage = earlier_stage(d)
         return frozen(stage, "svm", "textbook"), "little and different: an SVM on features from earlier in the net"
+    everything = tuned("fine-tuning all", "textbook", ALL)
     if similar:
-        return tune("fine-tuning all", "textbook", tune="all"), "much and similar: fine-tune through the full net"
-    return (
-        tune("fine-tuning all", "textbook", tune="all"),
-        "much and different: start from the pre-trained weights and fine-tune the whole net",
-    )
+        return everything, "much and similar: fine-tune through the full net"
+    return everything, "much and different: start from the pre-trained weights and fine-tune the whole net"

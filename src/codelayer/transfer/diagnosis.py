@@ -15,6 +15,7 @@ Sources: Yosinski et al. 2014; the textbook's four quadrants; the rules' thresho
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,7 +38,7 @@ class Diagnosis:
     raw         name -> Scored: forest and linear head on raw rows
     labels      per class, the smallest class; rows for numbers
     curve       share of the labels -> mean score of the best stage
-    limit, gain the curve's fitted limit, and what doubling the labels would win; NaN where no curve could be fitted
+    limit, gain, exponent  of the curve a - b n^-c: a, what doubling the labels would win, c; NaN where none was fitted
     distances   stage -> what `similarity.distances` gives; empty without source rows
     shift       "input", "task", "none", "unclear", or "" without source rows; why in `shift_why`
     """
@@ -53,6 +54,7 @@ class Diagnosis:
     curve: dict[float, float] = field(default_factory=dict)
     limit: float = float("nan")
     gain: float = float("nan")
+    exponent: float = 0.5
     distances: dict[str, dict[str, float]] = field(default_factory=dict)
     shift: str = ""
     shift_why: str = ""
@@ -110,6 +112,14 @@ class Diagnosis:
     def top(self) -> Scored:
         """The best of the net's stages and of all together."""
         return max([*self.net.values(), self.together], key=lambda one: one.mean)
+
+    @property
+    def known(self) -> dict[str, Scored]:
+        """Scores by the names of the candidates whose they are."""
+        found = {f"linear head on {stage}": one for stage, one in self.net.items()}
+        return (
+            found | {"linear head on all stages": self.together} | {f"{n} on raw rows": s for n, s in self.raw.items()}
+        )
 
     @property
     def lead(self) -> tuple[float, float]:
@@ -175,7 +185,7 @@ def diagnose(
     chance = 1 / len(sizes) if task == "class" else 0.0
     found = Diagnosis(stages, mine, other, together, dict(raw), task, int(sizes.min()), chance)
     found.curve = learning_curve(net[found.best], y, folds, task, seed)
-    found.limit, found.gain = extrapolated(found.curve)
+    found.limit, found.gain, found.exponent = extrapolated(found.curve)
     return found
 
 
@@ -209,26 +219,28 @@ def _part(train: np.ndarray, y: np.ndarray, share: float, task: str, rng: np.ran
     return np.sort(np.concatenate(parts))
 
 
-def extrapolated(curve: Mapping[float, float]) -> tuple[float, float]:
-    """The limit a of a - b n^-c through the curve, and what twice the labels would win; NaN for fewer than 3 points.
+def extrapolated(curve: Mapping[float, float]) -> tuple[float, float, float]:
+    """The limit a of a - b n^-c through the curve, what twice the labels would win, and c; NaN for fewer than 3 points.
 
     Source: the power law of learning curves, Hestness et al. 2017.
     """
     if len(curve) < 3:
-        return float("nan"), float("nan")
+        return float("nan"), float("nan"), 0.5
     shares, scores = np.array(list(curve)), np.array(list(curve.values()))
     if np.ptp(scores) < 1e-9 or scores[-1] <= scores[0]:
-        return float(scores[-1]), 0.0
+        return float(scores[-1]), 0.0, 0.5
 
     def law(n: np.ndarray, a: float, b: float, c: float) -> np.ndarray:
         return a - b * n ** (-c)
 
     try:
         start = (min(1.0, scores[-1] + 0.05), max(0.01, 0.05), 0.5)
-        (a, b, c), _ = curve_fit(law, shares, scores, start, bounds=([scores[-1] - 0.02, 0, 0.05], [1.0001, 2, 3]))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # three points, three numbers: their covariance is not asked for
+            (a, b, c), _ = curve_fit(law, shares, scores, start, bounds=([scores[-1] - 0.02, 0, 0.05], [1.0001, 2, 3]))
     except (RuntimeError, ValueError):
-        return float("nan"), float("nan")
-    return float(a), float(law(np.array(2.0), a, b, c) - law(np.array(1.0), a, b, c))
+        return float("nan"), float("nan"), 0.5
+    return float(a), float(law(np.array(2.0), a, b, c) - law(np.array(1.0), a, b, c)), float(c)
 
 
 def told_shift(zero_shot: float, chance: float, same_classes: bool, auc: float) -> tuple[str, str]:

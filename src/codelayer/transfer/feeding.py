@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..data import augment
+from ..data.rows import rows_of, take
 from ..errors import SentenceError, did_you_mean
 from ..nets.backbone import Backbone
 from ..objective.trace import stream_number
@@ -49,13 +50,13 @@ class Feed:
             self._keep()
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return rows_of(self.rows)
 
     def batch(self, places: Tensor, step: int = 0) -> Tensor:
         """The rows at `places` in the form that is kept."""
         if self.kept is not None:
             return self.kept[places]
-        some = self.rows[places.numpy()]
+        some = take(self.rows, places.numpy())
         return self.backbone.prepare(changed(some, self.changes, stream_number(self.seed, "changes", step)))
 
     def vectors(self, batch: Tensor) -> Tensor:
@@ -67,7 +68,7 @@ class Feed:
         return self.backbone.pooled(self.backbone.walk(batch)[self.backbone.last])
 
     def _keep(self) -> None:
-        first = self.backbone.prepare(self.rows[:2])
+        first = self.backbone.prepare(take(self.rows, slice(0, 2)))
         if self.after == self.backbone.last:
             self.kept, self.form = self._walked(lambda x: self.backbone.pooled(self._stage(x))), "vectors"
             return
@@ -92,8 +93,8 @@ class Feed:
         made: list[Tensor] = []
         with torch.no_grad():
             for start in range(0, len(self), BLOCK):
-                some = self.rows[start : start + BLOCK]
-                made += self.parts.run(len(some), lambda part, some=some: work(self.backbone.prepare(some[part])))
+                prepared = self.backbone.prepare(take(self.rows, slice(start, start + BLOCK)))
+                made += self.parts.run(len(prepared), lambda part, prepared=prepared: work(prepared[part]))
         return torch.cat(made)
 
 

@@ -10,14 +10,12 @@ Li et al. 2018 for L2-SP; Lee et al. 2023 for tuning one block and for rates fro
 
 from __future__ import annotations
 
-import hashlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import torch
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -26,22 +24,28 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
 
-from ..errors import DataError, SentenceError
+from .. import bundle
+from ..data.rows import rows_of, take
+from ..data.schema import Columns
+from ..data.tables import Table, is_frame
+from ..errors import BundleError, DataError, SentenceError
+from ..learn.heads import plain_label
 from ..learn.loop import Epoch
-from ..learn.paces import SCHEDULES, Paces, gradient_rates
+from ..learn.paces import SCHEDULES
 from ..learn.run import RunFolder
 from ..learn.settings import seed_of
-from ..nets.backbone import Backbone, calibrate, random_twin
-from .feeding import BLOCK, Feed, changes_of
+from ..nets.backbone import Backbone
+from .features import fingerprint_of
+from .feeding import BLOCK
+from .opening import backbone_from, backbone_parts, open_backbone
 from .parts import Parts
-from .probing import probed_head
+from .readying import Readied, readied
 from .targets import Targets, class_targets, number_targets
-from .tuned import chosen, groups_of, settings
-from .tuning import Anchor, Joined, Tuning
+from .tuned import settings
+from .tuning import Tuning
 
-BETA = 0.01  # of L2-SP, on the head
+GOLDEN_ROWS = 4
 
 
 class _FineTuned(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -49,8 +53,9 @@ class _FineTuned(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     Parameters
     ----------
-    backbone : Backbone, or a name such as "file:mobilenet.npz"
-        Fitted on a copy: the one that is given stays as it is.
+    backbone : Backbone or str, default=None
+        What `open_backbone` takes, for example "file:mobilenet.npz".
+        A copy learns: the one that is given stays as it is.
     tune : str or int, default="all"
         What learns beside the head: "head" nothing, "last" the last stage, a number so many last stages, "all", a
         stage's name that stage alone, "norms" the normalisation layers, "scratch" the same net from random weights.
@@ -61,20 +66,36 @@ class _FineTuned(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         Open the head first, then one stage after the other, the first after half the steps.
     start : "probe" or "random", default="probe"
         The head's first weights. "probe" (LP-FT) is a linear probe whose strength is chosen inside cross-validation;
-        with tune="scratch" they are random in any case.
+        batch normalisation then keeps the running statistics the probe was fitted to. With tune="scratch" they are
+        random in any case.
     anchor : float, (float, float) or None, default=None
         L2-SP: alpha, or (alpha, beta), beta is 0.01 else; it replaces weight decay.
     schedule : "one_cycle" or "cosine", default="one_cycle"
-    epochs, batch_size, learning_rate : number or "auto"
-        The rules of "auto" stand at `codelayer.transfer.tuned.settings`.
+        Up over 30 % of the steps and down, or down from a warm-up of 5 %.
+    epochs : int or "auto", default="auto"
+        "auto" makes 200 steps, within 6 to 30 passes; from scratch twice as many.
+    batch_size : int or "auto", default="auto"
+        "auto" is an eighth of the rows, as a power of 2 within 8 to 32.
+    learning_rate : float or "auto", default="auto"
+        Peak rate of the head; "auto" is 0.003 from scratch, 0.0003 from a probe, 0.01 for a random head alone, else
+        0.001.
     augment : "flip", "shift", "flip + shift" or None, default=None
         Of pictures, anew at every step.
     random_state : int, RandomState or None, default=None
+        Of the head, the order of rows, dropout and changes of pictures.
     run : path or None, default=None
         A folder for checkpoints: a fit that is stopped goes on where it was.
 
-    Fitted: backbone_ (tuned), rates_ (peak learning rate of every group), history_, notes_, probe_strength_,
-    start_loss_ (of the probe, on the labelled rows; None without one), settings_, kept_ (what was kept in memory).
+    Attributes
+    ----------
+    backbone_ : Backbone, tuned
+    classes_ : (classes,), of a classifier
+    rates_ : dict, group -> its peak learning rate
+    settings_ : dict, epochs, batch_size and learning_rate
+    history_ : list of dict, one per epoch
+    notes_ : list of str, what a reader should know
+    probe_strength_, start_loss_ : C of the probe and its loss on the labelled rows; None without one
+    kept_ : str, what was kept in memory: "vectors", "stage", "prepared" or "made anew"
     """
 
     def __init__(
@@ -119,197 +140,184 @@ class _FineTuned(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return self
 
     def fit_epochs(self, X: Any, y: Any, checkpoint_seconds: float = 30.0) -> Iterator[Epoch]:
-        """`fit`, yielding after every epoch; `break` leaves a checkpoint where there is a `run` folder."""
+        """`fit`, yielding after every epoch, where it can predict; `break` leaves a checkpoint in the `run` folder."""
         rows, targets = self.checked(X, y)
         if self.run is None:
-            tuning = self.tuning(rows, targets, seed_of(self.random_state))
-            yield from self._tuned(tuning, targets, None, checkpoint_seconds)
+            yield from self._tuned(rows, targets, seed_of(self.random_state), None, checkpoint_seconds)
             return
-        data = _fingerprint(rows, targets)
+        data = f"{fingerprint_of(rows)} {fingerprint_of(targets.values.numpy())} {targets.classes}"
         seed = seed_of(int(data[:7], 16) if self.random_state is None else self.random_state)
-        tuning = self.tuning(rows, targets, seed)
-        with RunFolder(self.run, self._options(seed), data) as run:
-            yield from self._tuned(tuning, targets, run.state / "training.zip", checkpoint_seconds)
+        with RunFolder(self.run, self._options(seed, rows_of(rows)), data) as run:
+            yield from self._tuned(rows, targets, seed, run.state / "training.zip", checkpoint_seconds)
             run.finish()
 
     def _tuned(
-        self, tuning: Tuning, targets: Targets, checkpoint: Path | None, checkpoint_seconds: float
+        self, rows: Any, targets: Targets, seed: int, checkpoint: Path | None, checkpoint_seconds: float
     ) -> Iterator[Epoch]:
-        told = len(tuning.parts.notes)
+        tuning = self.tuning(rows, targets, seed)
+        self._seed, self._golden = seed, take(rows, slice(0, GOLDEN_ROWS))
         loop = tuning.run(checkpoint, checkpoint_seconds)
         try:
-            yield from loop
+            for epoch in loop:
+                self._take_over(tuning)
+                yield epoch
         finally:
             loop.close()
-            self._finish(tuning, targets)
-            for note in tuning.parts.notes[told:]:
+            self._take_over(tuning)
+            for note in tuning.parts.notes:
                 warnings.warn(note, stacklevel=4)
 
-    def _finish(self, tuning: Tuning, targets: Targets) -> None:
+    def _take_over(self, tuning: Tuning) -> None:
         head = tuning.joined.head
         self.head_weight_ = head.weight.detach().numpy().copy()
         self.head_bias_ = head.bias.detach().numpy().copy()
-        if targets.classes is not None:
-            self.classes_ = targets.classes
-        self.target_ = (targets.mean, targets.scale)
-        self.backbone_ = self._built
-        self.backbone_.trained = True
-        self.rates_ = {one.name: tuning.paces.peak * one.rate for one in tuning.paces.groups}
-        self.history_, self.train_seconds_ = tuning.position.history, tuning.position.seconds
-        self.kept_ = tuning.feed.form
-        self.notes_ += [one for one in tuning.parts.notes if one not in self.notes_]
         self._n_features_out = self.head_weight_.shape[1]
+        self.history_, self.train_seconds_ = tuning.position.history, tuning.position.seconds
+        self.notes_ += [one for one in tuning.parts.notes if one not in self.notes_]
 
-    def _options(self, seed: int) -> dict[str, Any]:
+    def _options(self, seed: int, rows: int) -> dict[str, Any]:
         names = ("tune", "rates", "unfreeze", "start", "anchor", "schedule", "augment")
-        return {
-            "command": "finetune",
-            "backbone": self.backbone.features_hash(),
-            **{name: getattr(self, name) for name in names},
-            **self.settings_,
-            "random_state": seed,
-        }
+        chosen = {name: getattr(self, name) for name in names}
+        numbers = settings(self.get_params(deep=False), rows)
+        net = self._opened(seed).features_hash()
+        return {"command": "finetune", "backbone": net, **chosen, **numbers, "random_state": seed}
 
-    # --- setting up ---------------------------------------------------------------------------------------------
-
-    def checked(self, X: Any, y: Any) -> tuple[np.ndarray, Targets]:
-        """The labelled rows and their targets; options are checked, notes begin anew.
+    def checked(self, X: Any, y: Any) -> tuple[Any, Targets]:
+        """The labelled rows and their targets; words among the options are checked, notes begin anew.
 
         errors  DataError, SentenceError
         """
-        for name, known in (("start", ("random", "probe")), ("schedule", tuple(SCHEDULES))):
+        for name, known in (("start", ("probe", "random")), ("schedule", tuple(SCHEDULES))):
             if getattr(self, name) not in known:
                 raise SentenceError(f"{name}={getattr(self, name)!r} is not possible", f"known: {', '.join(known)}")
-        rows = _rows(X)
-        targets = self._targets(y, len(rows))
-        used = rows[targets.rows] if len(targets.rows) < len(rows) else rows
+        rows = plain_rows(X)
+        targets = self._targets(y, rows_of(rows))
         self.notes_ = list(targets.notes)
-        return used, targets
+        return take(rows, targets.rows) if len(targets.rows) < rows_of(rows) else rows, targets
 
     def _targets(self, y: Any, n: int) -> Targets:
         raise NotImplementedError
 
-    def tuning(self, rows: np.ndarray, targets: Targets, seed: int) -> Tuning:
-        """All that a fit needs, before its first step."""
-        net = self._net(rows, seed)
-        found = chosen(net, self.tune)
-        self.settings_ = settings(self.get_params(deep=False), len(rows))
-        feed = Feed(net, rows, found.after, changes_of(self.augment), seed)
-        width, outputs = self._width(feed), 1 if targets.classes is None else len(targets.classes)
-        joined = Joined(net.net, width, outputs, seed)
-        for one in net.net.parameters():
-            one.requires_grad_(False)
-        total = self.settings_["epochs"] * -(-len(rows) // self.settings_["batch_size"])
-        groups = groups_of(found, self.rates, self.unfreeze, total)
-        closed = [f"net.{leaf}" for leaf in found.closed]
-        known = dict(joined.named_parameters())
-        for group in groups:
-            for name in group.parameters:
-                known[name].requires_grad_(True)
-        paces = Paces(joined, groups, self.settings_["learning_rate"], total, self.schedule, closed)
-        anchor = self._anchor(joined, groups[:-1])
-        numbers = {name: self.settings_[name] for name in ("epochs", "batch_size")}
-        tuning = Tuning(joined, feed, targets.values, paces, seed=seed, anchor=anchor, **numbers)
-        self._begin(tuning, seed)
+    def _opened(self, seed: int) -> Backbone:
+        if self.backbone is None:
+            raise SentenceError("no backbone was given", "give one, or a name such as 'file:mobilenet.npz'")
+        return open_backbone(self.backbone, seed=seed)
+
+    def tuning(self, rows: Any, targets: Targets, seed: int) -> Tuning:
+        """All that a fit needs, before its first step, from what `checked` gave."""
+        ready: Readied = readied(self._opened(seed), self.get_params(deep=False), rows, targets, seed)
+        tuning = ready.tuning
+        self.backbone_, self.settings_ = ready.backbone, ready.settings
+        self.probe_strength_, self.start_loss_ = ready.strength, ready.loss
+        self.backbone_.trained = True
+        self.kept_ = tuning.feed.form
+        self.rates_ = {one.name: tuning.paces.peak * one.rate for one in tuning.paces.groups}
+        self.notes_ += ready.notes
+        if targets.classes is not None:
+            self.classes_ = targets.classes
+        self.target_ = (targets.mean, targets.scale)
         return tuning
-
-    def _net(self, rows: np.ndarray, seed: int) -> Backbone:
-        given = self.backbone
-        if not isinstance(given, Backbone):
-            raise SentenceError(f"backbone={given!r} is no backbone", "give a Backbone, or a name such as 'file:...'")
-        given.prepare(rows[:1])  # refuses what it cannot take
-        self.notes_ += given.prepare.notes(rows)
-        net = random_twin(given, seed) if self.tune == "scratch" else given.copy()
-        if not net.trained and not net.calibrated:
-            calibrate(net, net.prepare(rows[:BLOCK]))
-        self._built = net
-        return net
-
-    def _width(self, feed: Feed) -> int:
-        with torch.no_grad():
-            return feed.vectors(feed.batch(torch.arange(1))).shape[1]
-
-    def _anchor(self, joined: Joined, groups: Any) -> Anchor | None:
-        if self.anchor is None:
-            return None
-        pair = self.anchor if isinstance(self.anchor, tuple | list) else (self.anchor, BETA)
-        if len(pair) != 2 or not all(isinstance(one, int | float) and one >= 0 for one in pair):
-            raise SentenceError(f"anchor={self.anchor!r} is not possible", "give alpha, or (alpha, beta), at least 0")
-        if self.tune == "scratch":
-            raise SentenceError('anchor with tune="scratch" is not possible', "random weights are nothing to stay near")
-        known = dict(joined.named_parameters())
-        start = {name: known[name].detach().clone() for group in groups for name in group.parameters}
-        return Anchor(float(pair[0]), float(pair[1]), start)
-
-    def _begin(self, tuning: Tuning, seed: int) -> None:
-        """The head's first weights, and rates from the first gradient."""
-        self.start_loss_ = self.probe_strength_ = None
-        if self.start == "probe" and self.tune != "scratch":
-            features = _vectors(tuning.feed)
-            weight, bias, self.probe_strength_ = probed_head(features.numpy(), tuning.targets.numpy(), seed)
-            with torch.no_grad():
-                tuning.joined.head.weight.copy_(torch.from_numpy(weight))
-                tuning.joined.head.bias.copy_(torch.from_numpy(bias))
-                self.start_loss_ = first_loss(tuning, features)
-        if self.rates == "gradient":
-            tuning.paces = self._paced(tuning)
-
-    def _paced(self, tuning: Tuning) -> Paces:
-        """The same groups at rates from the gradient over an even sample of rows, in eval mode."""
-        paces = tuning.paces
-        places = torch.unique(torch.linspace(0, len(tuning.feed) - 1, min(len(tuning.feed), 8 * BLOCK)).long())
-        tuning.joined.eval()
-        for some in places.split(BLOCK):
-            batch = tuning.feed.batch(some)
-            (tuning.losses(batch, tuning.targets[some]).sum() / len(places)).backward()
-        groups = gradient_rates(tuning.joined, paces.groups)
-        tuning.optimizer.clear()
-        return Paces(tuning.joined, groups, paces.peak, paces.total, paces.schedule, paces.closed)
 
     # --- using --------------------------------------------------------------------------------------------------
 
     def transform(self, X: Any) -> np.ndarray:
         """Pooled last stage of the tuned net, (rows, width) float32."""
-        check_is_fitted(self, "backbone_")
-        rows, parts, made = _rows(X), Parts(), []
-        for start in range(0, len(rows), BLOCK):
-            some = rows[start : start + BLOCK]
-            made += parts.run(len(some), lambda part, some=some: self._block(some[part]))
+        check_is_fitted(self, "head_weight_")
+        rows, parts, made = plain_rows(X), Parts(), []
+        for start in range(0, rows_of(rows), BLOCK):
+            some = take(rows, slice(start, start + BLOCK))
+            made += parts.run(rows_of(some), lambda part, some=some: self._block(take(some, part)))
         return np.concatenate(made)
 
-    def _block(self, rows: np.ndarray) -> np.ndarray:
+    def _block(self, rows: Any) -> np.ndarray:
         last = self.backbone_.last
         return self.backbone_.vectors(rows, last)[last]
 
     def _scores(self, X: Any) -> np.ndarray:
         return self.transform(X) @ self.head_weight_.T + self.head_bias_
 
+    # --- saving -------------------------------------------------------------------------------------------------
 
-def first_loss(tuning: Tuning, features: Tensor) -> float:
-    """The mean loss of the head on features (rows, width)."""
-    scores = tuning.joined.head(features)
-    if tuning.targets.dtype == torch.int64:
-        return float(torch.nn.functional.cross_entropy(scores, tuning.targets))
-    return float((scores[:, 0] - tuning.targets).square().mean())
+    def save(self, path: str | Path, facts: Mapping[str, Any] | None = None) -> None:
+        """Write the tuned net with its head as a bundle of kind "finetuned": a folder, or one file ending in .zip.
+
+        errors  BundleError: the backbone was given as a module, so that no file could build it again
+        """
+        check_is_fitted(self, "head_weight_")
+        net, tensors = backbone_parts(self.backbone_)
+        tensors |= {"head.weight": self.head_weight_, "head.bias": self.head_bias_}
+        options = {n: v for n, v in self.get_params(deep=False).items() if n not in ("backbone", "run")}
+        plan = {
+            "task": "class" if hasattr(self, "classes_") else "number",
+            "classes": [plain_label(one) for one in getattr(self, "classes_", ())],
+            "target": list(self.target_),
+            "backbone": net,
+            "options": {**options, "random_state": self._seed},
+            "record": {name: getattr(self, f"{name}_") for name in RECORD},
+        }
+        golden = {}
+        if isinstance(self._golden, np.ndarray):
+            golden = {"rows": self._golden, "codes": self.transform(self._golden)}
+        bundle.write(path, "finetuned", plan, tensors, golden, facts)
+
+    def check_golden(self, golden: Mapping[str, np.ndarray]) -> float:
+        """The largest difference between the saved golden codes and this machine's; 0 where they were written."""
+        if "rows" not in golden:
+            return 0.0
+        return float(np.abs(self.transform(golden["rows"]) - golden["codes"]).max(initial=0.0))
+
+    def _restore(self, found: bundle.Bundle) -> Self:
+        plan, tensors = found.plan, found.tensors
+        self.backbone_ = backbone_from(plan["backbone"], tensors)
+        self.head_weight_ = np.array(tensors["head.weight"], np.float32)
+        self.head_bias_ = np.array(tensors["head.bias"], np.float32)
+        self._n_features_out = self.head_weight_.shape[1]
+        if plan["task"] == "class":
+            self.classes_ = np.array(plan["classes"])
+        outputs = len(plan["classes"]) if plan["task"] == "class" else 1
+        if self.head_weight_.shape[0] != outputs or self.head_bias_.shape != (outputs,):
+            raise BundleError("its head does not fit its classes", "save it again")
+        self.target_ = (float(plan["target"][0]), float(plan["target"][1]))
+        for name in RECORD:
+            setattr(self, f"{name}_", plan["record"][name])
+        self._seed, self._golden = int(plan["options"]["random_state"]), found.golden.get("rows")
+        return self
 
 
-def _vectors(feed: Feed) -> Tensor:
-    """The last stage's vectors of all rows, (rows, width), in eval mode and without changes."""
-    feed.backbone.net.eval()
-    made: list[Tensor] = []
-    with torch.no_grad():
-        for places in torch.arange(len(feed)).split(BLOCK):
-            rows = feed.rows[places.numpy()]
-            plain = feed.backbone.prepare(rows) if feed.kept is None else feed.batch(places)
-            made += feed.parts.run(len(places), lambda part, plain=plain: feed.vectors(plain[part]))
-    return torch.cat(made)
+RECORD = ("rates", "settings", "history", "notes", "probe_strength", "start_loss", "kept", "train_seconds")
 
 
-def _rows(X: Any) -> np.ndarray:
-    """Rows as an array.
+@bundle.kind("finetuned")
+class FineTuned:
+    """The home of bundles of kind "finetuned": a classifier or a regressor."""
+
+    @classmethod
+    def from_bundle(cls, found: bundle.Bundle) -> FineTunedClassifier | FineTunedRegressor:
+        """The estimator a bundle holds, its net inside and as its `backbone`.
+
+        errors  BundleError when its parts do not fit together
+        """
+        try:
+            home = {"class": FineTunedClassifier, "number": FineTunedRegressor}[found.plan["task"]]
+            options = {
+                name: found.plan["options"][name] for name in home().get_params() if name in found.plan["options"]
+            }
+            made = home(**options)._restore(found)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            if isinstance(error, BundleError):
+                raise
+            raise BundleError(f"{found.path} does not hold a fine-tuned net ({error})", "save it again") from None
+        made.backbone = made.backbone_
+        return made
+
+
+def plain_rows(X: Any) -> Any:
+    """Rows as an array or a table; grey pictures (n, H, W) uint8 gain their channel.
 
     errors  DataError: none, NaN, no numbers
     """
+    if isinstance(X, Columns) or is_frame(X):
+        return X if isinstance(X, Columns) else Table.from_frame(X)
     found = X.detach().cpu().numpy() if hasattr(X, "detach") else np.asarray(X)
     if found.ndim < 2 or found.dtype.kind not in "fiub" or not len(found):
         raise DataError(
@@ -319,14 +327,7 @@ def _rows(X: Any) -> np.ndarray:
     if found.dtype.kind == "f" and not np.isfinite(found).all():
         row = int(np.argwhere(~np.isfinite(found))[0, 0])
         raise DataError(f"row {row} holds NaN or infinity", "fill it, or leave the row out")
-    return found
-
-
-def _fingerprint(rows: np.ndarray, targets: Targets) -> str:
-    digest = hashlib.blake2b(f"{rows.shape} {rows.dtype} {targets.classes}".encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(rows).data)
-    digest.update(targets.values.numpy().data)
-    return digest.hexdigest()
+    return found[..., None] if found.ndim == 3 and found.dtype == np.uint8 else found
 
 
 class FineTunedClassifier(ClassifierMixin, _FineTuned):
@@ -347,7 +348,7 @@ class FineTunedClassifier(ClassifierMixin, _FineTuned):
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Share of rows whose class is told; rows of a class that was not learned count as missed, with a warning."""
-        check_is_fitted(self, "backbone_")
+        check_is_fitted(self, "head_weight_")
         told, given = self.predict(X), np.asarray(y)
         unknown, counts = np.unique(given[~np.isin(given, self.classes_)], return_counts=True)
         if len(unknown):

@@ -15,6 +15,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from ..nets.backbone import Backbone
 from ..report import Progress
 from .candidates import DEFAULT, OWN, RAW, SCRATCH, TOGETHER, Candidate
 from .heads import make_head
-from .scoring import Fold, Scored, beside, scored
+from .scoring import Fold, Joint, Scored, scored
 
 RUNGS = (1 / 9, 1 / 3, 1.0)
 TREES = 100
@@ -51,6 +52,16 @@ class Raced:
     to_fit: float = 0.0
 
     @property
+    def told(self) -> Scored:
+        """The score.
+
+        errors  CodelayerError: there is none
+        """
+        if self.score is None:
+            raise CodelayerError(f"{self.candidate.name} was not scored", self.ended or "run the race first")
+        return self.score
+
+    @property
     def finished(self) -> bool:
         """Whether it ran at full length."""
         return self.score is not None and not self.ended
@@ -63,8 +74,8 @@ class Race:
     net        stage -> (labelled rows, width)
     raw        (labelled rows, features), what heads and forests see of raw rows
     rows       labelled rows as the backbone takes them; y their labels
-    unlabelled rows beside them, or None
-    folds      for all candidates
+    known      candidate's name -> its score, where there is one already
+    folds      for heads; few: those of the first repeat, for candidates that train
     seconds    the budget
     """
 
@@ -76,29 +87,40 @@ class Race:
     backbone: Backbone
     seconds: float
     task: str = "class"
-    unlabelled: Any = None
     seed: int = 0
     clock: Callable[[], float] = time.perf_counter
     own: Any = None
+    few: Sequence[Fold] = ()
+    known: Mapping[str, Scored] = field(default_factory=dict)
     spent: float = field(default=0.0)
 
     def features(self, one: Candidate) -> np.ndarray:
         """What a frozen candidate sees."""
         if one.kind == RAW:
             return self.raw
-        return beside(self.net) if one.stage == TOGETHER else self.net[one.stage]
+        return self.joint(self.net) if one.stage == TOGETHER else self.net[one.stage]
+
+    @cached_property
+    def joint(self) -> Joint:
+        """All stages side by side, scaled by the labelled rows."""
+        return Joint(self.net)
 
     def head(self, one: Candidate, train: np.ndarray) -> Any:
         """An unfitted head of a raw or frozen candidate."""
         if one.head == "forest":
             kind: Any = RandomForestClassifier if self.task == "class" else RandomForestRegressor
             return kind(TREES, random_state=self.seed, n_jobs=1)
+        return self.head_on(self.features(one).shape[1], one.head, train)
+
+    def head_on(self, width: int, head: str, train: np.ndarray) -> Any:
+        """An unfitted head for features of a width."""
         least = int(np.unique(self.y[train], return_counts=True)[1].min()) if self.task == "class" else len(train)
-        name = "ridge" if self.task == "number" and one.head == "linear" else one.head
-        return make_head(name, self.features(one).shape[1], len(train), self.task, least, self.seed)
+        return make_head(head, width, len(train), self.task, least, self.seed)
 
     def cheap(self, one: Candidate) -> Raced:
-        """Score a head on raw rows or frozen features."""
+        """Score a head on raw rows or frozen features; what the diagnosis knows already is not asked again."""
+        if one.name in self.known:
+            return Raced(one, self.known[one.name])
         started, x = self.clock(), self.features(one)
         score = scored(
             lambda train, test: self.head(one, train).fit(x[train], self.y[train]).predict(x[test]),
@@ -134,14 +156,14 @@ class Race:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                score = self.trained(one.candidate, share, left)
+                score = self.trained(one.candidate, share)
         except CodelayerError as error:
             one.ended = str(error).splitlines()[0]
             return
         taken = self.clock() - started
         self.spent += taken
         one.score, one.share, one.seconds = score, share, one.seconds + taken
-        one.to_fit = taken / share / len(self.folds)
+        one.to_fit = taken / share / len(self.few or self.folds)
 
     def _kept(self, running: list[Raced], last: bool, found: list[Raced]) -> list[Raced]:
         """The better half goes on; who does not is put with the others."""
@@ -150,30 +172,27 @@ class Race:
         if last:
             return alive
         order = sorted(alive, key=_floor, reverse=True)
-        keep = order[: max(1, -(-len(order) // 2))]
+        keep = order[: max(1, len(order) // 2)]
         keep += [one for one in order if one.candidate.kind == SCRATCH and one not in keep]  # told at full length
         for one in (one for one in order if one not in keep):
             one.ended = f"behind at {one.share:.0%} of its epochs"
             found.append(one)
         return keep
 
-    def trained(self, one: Candidate, share: float, left: float) -> Scored:
+    def trained(self, one: Candidate, share: float) -> Scored:
         """Score a candidate that trains, at a share of its epochs."""
-        del left
+        folds = self.few or self.folds
         if one.kind == OWN:
             codes = self.own_codes(share)
-            return scored(
-                lambda train, test: _linear(self, codes, train).fit(codes[train], self.y[train]).predict(codes[test]),
-                self.y,
-                self.folds,
-                self.task,
-            )
-        return scored(
-            lambda train, test: self.tuned(one, train, share).predict(take(self.rows, test)),
-            self.y,
-            self.folds,
-            self.task,
-        )
+            return scored(lambda train, test: self._on_codes(codes, train, test), self.y, folds, self.task)
+
+        def fit(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+            return self.tuned(one, train, share).predict(take(self.rows, test))
+
+        return scored(fit, self.y, folds, self.task)
+
+    def _on_codes(self, codes: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        return self.head_on(codes.shape[1], "ridge", train).fit(codes[train], self.y[train]).predict(codes[test])
 
     def tuned(self, one: Candidate, train: np.ndarray, share: float = 1.0) -> Any:
         """A fine-tuned net, learned from labelled rows `train`."""
@@ -196,12 +215,6 @@ class Race:
         if self.own is None:
             raise CodelayerError("there are no rows to learn a code from", "give unlabelled rows")
         return self.own(share)
-
-
-def _linear(race: Race, codes: np.ndarray, train: np.ndarray) -> Any:
-    least = int(np.unique(race.y[train], return_counts=True)[1].min()) if race.task == "class" else len(train)
-    head = "linear" if race.task == "class" else "ridge"
-    return make_head(head, codes.shape[1], len(train), race.task, least, race.seed)
 
 
 def _floor(one: Raced) -> float:

@@ -52,4 +52,4 @@ def raw_scores(
         kind: Any = RandomForestClassifier if task == "class" else RandomForestRegressor
         return kind(TREES, random_state=seed, n_jobs=1).fit(raw[train], y[train]).predict(raw[test])
 
-    return {"forest": scored(forest, y, folds, task), "linear": probe(raw, y, folds, task=task, seed=seed)}
+    return {"forest": scored(forest, y, folds, task), "linear head": probe(raw, y, folds, task=task, seed=seed)}

@@ -18,6 +18,7 @@ import numpy as np
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
 from ..errors import DataError
+from ..learn.heads import plain_label
 from .heads import make_head
 
 FOLDS, REPEATS, MANY, FEWER = 5, 2, 500, 3
@@ -78,7 +79,7 @@ def folds_of(
     if least < 2:
         rare = np.unique(y)[np.unique(y, return_counts=True)[1].argmin()]
         raise DataError(
-            f"class {rare!r} has one label: nothing can be learned from it and scored on it too",
+            f"class {plain_label(rare)!r} has one label: nothing can be learned from it and scored on it too",
             "label at least two rows of every class, or leave that class out",
         )
     if groups is not None:
@@ -130,14 +131,28 @@ def probe(
     return scored(fit, y, folds, task)
 
 
-def beside(stages: Mapping[str, np.ndarray]) -> np.ndarray:
-    """All stages side by side, each scaled so that its columns together weigh as much as any other stage's.
+class Joint:
+    """Stages side by side, each scaled so that its columns together weigh as much as any other stage's.
 
-    The simplest form of Head2Toe (Evci et al. 2022).
+    stages  stage -> (rows, width): rows from which means and scales are taken
+    Source: the simplest form of Head2Toe (Evci et al. 2022).
     """
-    parts = []
-    for values in stages.values():
-        deviation = values.std(0)
-        deviation = np.maximum(deviation, 1e-3 * max(float(deviation.max(initial=0.0)), 1e-12))
-        parts.append((values - values.mean(0)) / deviation / values.shape[1] ** 0.5)
-    return np.concatenate(parts, axis=1).astype(np.float32)
+
+    def __init__(self, stages: Mapping[str, np.ndarray]) -> None:
+        self.centre = {stage: one.mean(0, dtype=np.float64) for stage, one in stages.items()}
+        self.scale = {stage: _scale_of(one) for stage, one in stages.items()}
+
+    def __call__(self, stages: Mapping[str, np.ndarray]) -> np.ndarray:
+        """(rows, sum of widths) float32."""
+        parts = [(stages[stage] - centre) / self.scale[stage] for stage, centre in self.centre.items()]
+        return np.concatenate(parts, axis=1).astype(np.float32)
+
+
+def _scale_of(values: np.ndarray) -> np.ndarray:
+    deviation = values.std(0, dtype=np.float64)
+    return np.maximum(deviation, 1e-3 * max(float(deviation.max(initial=0.0)), 1e-12)) * values.shape[1] ** 0.5
+
+
+def beside(stages: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Stages side by side, scaled by their own rows."""
+    return Joint(stages)(stages)

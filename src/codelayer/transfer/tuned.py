@@ -44,19 +44,20 @@ class Chosen:
 def chosen(backbone: Backbone, tune: Any) -> Chosen:
     """What `tune` asks for.
 
-    tune    "head"; "last", or how many stages from the end; "all" or "scratch"; "norms"; the name of one stage
+    tune    "head"; "last", or how many stages from the end (stages without parameters do not count); "all" or
+            "scratch"; "norms"; the name of one stage
     errors  SentenceError: no such stage, too many, nothing in it that can learn
     """
-    wanted = _stages(backbone, tune)
+    names, ends, own = backbone.by_stage(), stage_leaves(backbone), leaves(backbone.net)
     parameters = {name for name, one in backbone.net.named_parameters() if one.is_floating_point()}
+    wanted = _stages(backbone, tune, [one for one in backbone.stages if parameters & set(names[one])])
     if tune == "norms":
         modules = dict(backbone.net.named_modules())
         norms = [name for name, one in modules.items() if isinstance(one, NORMS)]
         parameters &= {f"{name}.{one}" for name in norms for one, _ in modules[name].named_parameters(recurse=False)}
-    names, ends, own = backbone.by_stage(), stage_leaves(backbone), leaves(backbone.net)
     stages = {one: [name for name in names[one] if name in parameters] for one in wanted}
     stages = {one: found for one, found in stages.items() if found}
-    if wanted and not stages:
+    if tune != "head" and not stages:
         what = "normalisation layer" if tune == "norms" else "parameter"
         raise SentenceError(f"{backbone.name} has no {what} that tune={tune!r} could move", 'use tune="head"')
     learning = {name for found in stages.values() for name in found}
@@ -71,14 +72,16 @@ def chosen(backbone: Backbone, tune: Any) -> Chosen:
     )
 
 
-def _stages(backbone: Backbone, tune: Any) -> tuple[str, ...]:
+def _stages(backbone: Backbone, tune: Any, able: list[str]) -> tuple[str, ...]:
     known = backbone.stages
     if isinstance(tune, int) and not isinstance(tune, bool):
-        if not 1 <= tune <= len(known):
-            raise SentenceError(f"tune={tune} is not possible", f"{backbone.name} has {len(known)} stages")
-        return known[-tune:]
+        if not 1 <= tune <= len(able):
+            raise SentenceError(
+                f"tune={tune} is not possible", f"{backbone.name} has {len(able)} stages with parameters"
+            )
+        return tuple(able[-tune:])
     if tune in ("head", "last"):
-        return known[-1:] if tune == "last" else ()
+        return tuple(able[-1:]) if tune == "last" else ()
     if tune in ("all", "norms", "scratch"):
         return known
     if not isinstance(tune, str) or tune not in known:
@@ -96,7 +99,11 @@ def groups_of(found: Chosen, rates: Any, unfreeze: bool, total: int) -> list[Gro
     errors  SentenceError: rates that are neither a number of at least 1 nor "gradient"
     """
     groups = [
-        Group(stage, tuple(f"net.{name}" for name in names), tuple(f"net.{leaf}" for leaf in found.open[stage]))
+        Group(
+            stage,
+            tuple(f"net.{name}" for name in names),
+            tuple(f"net.{leaf}".rstrip(".") for leaf in found.open[stage]),
+        )
         for stage, names in found.stages.items()
     ]
     groups.append(Group("head", ("head.weight", "head.bias"), ("head",)))
@@ -108,6 +115,10 @@ def groups_of(found: Chosen, rates: Any, unfreeze: bool, total: int) -> list[Gro
             )
         groups = layer_rates(groups, float(rates))
     return opened_in_turn(groups, total) if unfreeze else groups
+
+
+def _inside(names: list[str]) -> tuple[str, ...]:
+    return tuple(f"net.{name}".rstrip(".") for name in names)
 
 
 def settings(options: Any, rows: int) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -119,6 +120,7 @@ class Tuning:
                 started, before = time.perf_counter(), position.seconds
                 interrupts = Interrupts()
                 with interrupts.held():
+                    self.joined.train()  # what is held stays as it is
                     stream = generator(self.seed, "order", position.epoch)
                     order = batches_of(len(self.feed), self.steps_per_epoch, False, stream)
                     for places in order[position.step_in_epoch :]:
@@ -171,8 +173,7 @@ class Tuning:
             return loss.detach()
 
         self.optimizer.clear()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(stream_number(self.seed, "dropout", step))
+        with _drawn(stream_number(self.seed, "dropout", step)):
             losses = self.parts.run(rows, work, again)
         if self.parts.count != split:
             self._note_split(rows)
@@ -196,6 +197,17 @@ class Tuning:
         if moving:
             told += ", but for batch normalisation, which sees the statistics of each part alone"
         self.parts.notes.append(told)
+
+
+@contextmanager
+def _drawn(number: int) -> Generator[None]:
+    """torch's own stream at a number, and afterwards as it was; torch.manual_seed would seed absent devices, too."""
+    before = torch.get_rng_state()
+    torch.default_generator.manual_seed(number)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(before)
 
 
 def _copy(to: list[Tensor], source: list[Tensor]) -> None:

@@ -115,7 +115,7 @@ class Backbone:
 
         prepared  what `prepare` gave
         """
-        wanted, known = self.chosen(stages), dict(self.net.named_modules())
+        wanted = self.chosen(stages)
         found: dict[str, Tensor] = {}
 
         def keep(stage: str) -> Any:
@@ -126,7 +126,7 @@ class Backbone:
 
             return hook
 
-        handles = [known[self.places[stage]].register_forward_hook(keep(stage)) for stage in wanted]
+        handles = [self.net.get_submodule(self.places[stage]).register_forward_hook(keep(stage)) for stage in wanted]
         try:
             self.net(prepared)
         except _Enough:

@@ -74,8 +74,8 @@ class Pictures:
         found = []
         if self.height and height * width < self.height * self.width:
             found.append(
-                f"pictures of {width} x {height} pixels were enlarged to the {self.width} x {self.height} the net was "
-                "trained on: what it knows of fine detail finds none"
+                f"pictures of {width} x {height} pixels were enlarged to {self.width} x {self.height} for this net: "
+                "what it knows of fine detail finds none"
             )
         if channels == 1 and self.channels == 3:
             found.append("grey pictures were repeated in all three channels")

@@ -24,8 +24,8 @@ from ...bundle.onnxfile import library
 from ...errors import BundleError, DataError, did_you_mean
 from ...nets.backbone import Backbone, Pictures
 from ..files import CONVERT, PICKLED
-from .probing import apart, arrays, outer, outputs, with_end
 from .torchvision_shim import import_torchvision
+from .watching import apart, arrays, outer, outputs, with_end
 from .weight_files import hub_file, not_for
 
 CONFIG, PREPARING, WEIGHTS = "config.json", "preprocessor_config.json", "model.safetensors"

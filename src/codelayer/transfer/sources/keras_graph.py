@@ -51,8 +51,8 @@ class Step(nn.Module):
             else:
                 self.register_buffer(name, weight.value.detach())
 
-    def forward(self, *inputs: Any, **named: Any) -> Any:
-        """What the layer gives."""
+    def forward(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """What the layer gives for its arguments."""
         if not self.settling:
             return self.layer(*inputs, **(named | {"training": self.training} if self.moves else named))
         if self.kind == NORM:
@@ -122,9 +122,11 @@ class KerasNet(nn.Module):
         """(n, 3, height, width) -> what the model gives, channels last."""
         x = x.permute(0, 2, 3, 1)
         with on_cpu():
-            return self.model._run_through_graph(
-                x.flip(3) if self.flipped else x, operation_fn=lambda layer: self.steps[self.names[layer.name]]
-            )
+            return self.model._run_through_graph(x.flip(3) if self.flipped else x, operation_fn=self._running)
+
+    def _running(self, layer: Any) -> Callable[..., Any]:
+        step = self.steps[self.names[layer.name]]
+        return lambda *inputs, **named: step(inputs, named)
 
     def __deepcopy__(self, memo: Any) -> KerasNet:
         """The same net with weights of its own; Keras's graphs cannot be copied."""
@@ -145,8 +147,8 @@ class Operation(nn.Module):
         super().__init__()
         object.__setattr__(self, "operation", operation)
 
-    def forward(self, *inputs: Any, **named: Any) -> Any:
-        """What the operation gives."""
+    def forward(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """What the operation gives for its arguments."""
         return self.operation(*inputs, **named)
 
 

@@ -28,7 +28,7 @@ from ...nets.backbone import Backbone, Pictures
 from ...nets.backbone.core import LAYOUTS
 from ..files import checked_file
 from .keras_graph import KerasNet, cuts, on_cpu, ordered
-from .probing import apart
+from .watching import apart
 from .weight_files import not_for, split_file
 
 SIZES = {

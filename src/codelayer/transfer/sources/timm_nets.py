@@ -20,8 +20,8 @@ from ...errors import CodelayerError, DataError, did_you_mean
 from ...nets.backbone import Backbone, Pictures
 from ...nets.backbone.core import LAYOUTS
 from ...nets.backbone.pictures import WAYS
-from .probing import apart, arrays, outer, outputs, with_end
 from .torchvision_shim import import_torchvision
+from .watching import apart, arrays, outer, outputs, with_end
 from .weight_files import SUFFIX, hub_file, put, read_tensors, split_file
 
 HUB_FILE = "model.safetensors"

@@ -1,0 +1,154 @@
+"""The advice as files: one HTML page, its figures as JSON, the winner as a bundle.
+
+Reads  `Advice`.
+Gives  report.html, advice.json, bundle.
+Skips  anything that is not in the advice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ..bundle import plain, write_atomic, writing
+from ..errors import CodelayerError
+from ..report import Report, Series, bars, curves
+from ..report.terminal import duration
+from .advisor import Advice
+
+
+def write_advice(found: Advice, folder: Path, name: str) -> Iterator[str]:
+    """Write all three; lines to print."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    page(found, name).write(folder / "report.html")
+    text = json.dumps(plain({"data": name, **found.record()}), indent=1)
+    write_atomic(folder / "advice.json", f"{text}\n".encode())
+    yield f"report: {folder / 'report.html'}"
+    try:
+        found.model.save(folder / "bundle", {"advice": found.sentences[0], "data": name})
+        yield f"bundle: {folder / 'bundle'} (codelayer predict {folder / 'bundle'} DATA --out FILE)"
+    except CodelayerError as error:
+        yield f"no bundle: {' '.join(str(error).split())}"
+
+
+def page(found: Advice, name: str) -> Report:
+    """The page."""
+    d, facts = found.diagnosis, found.facts
+    made = Report(f"How to use {found.backbone} for {name}", f"{facts['labelled']} labelled of {facts['rows']} rows")
+    first, *rest = found.sentences
+    made.lead(first)
+    helps = d.helps
+    made.facts(
+        [
+            ("quadrant", d.quadrant),
+            ("similarity", d.similarity),
+            ("depth", d.depth),
+            ("frozen, it helps", "yes" if helps else "no"),
+            ("took", duration(found.seconds["all"])),
+        ]
+    )
+    for note in found.notes:
+        made.warn(note)
+    made.section("Why")
+    for line in rest:
+        made.text(line)
+    _stages(made, found)
+    _candidates(made, found)
+    _evidence(made, found)
+    return made
+
+
+def _stages(made: Report, found: Advice) -> None:
+    d = found.diagnosis
+    made.section("What each stage knows")
+    places = np.arange(1, len(d.stages) + 1)
+    lines = []
+    for title, scores, strong in (("this net", d.net, True), ("the same net untrained", d.twin, False)):
+        means = np.array([scores[s].mean for s in d.stages])
+        half = 1.96 * np.array([scores[s].error for s in d.stages])
+        lines.append(Series(title, places, means, means - half, means + half, emphasis=strong, dashed=not strong))
+    name = "balanced accuracy" if d.task == "class" else "R2"
+    drawn = curves(lines, "stage, from the input on", name, log_x=False, chance=d.chance)
+    made.figure(
+        drawn,
+        f"A linear head on every stage, cross-validated, with 95 % intervals over rows. Stages: {', '.join(d.stages)}.",
+    )
+    if d.curve:
+        per = "labels per class" if d.task == "class" else "labelled rows"
+        shares = np.array(list(d.curve)) * d.labels
+        drawn = curves([Series(d.best, shares, list(d.curve.values()), emphasis=True)], per, name, chance=d.chance)
+        made.figure(drawn, f"The best stage with fewer labels; the fitted curve tends to {d.limit:.3f}.")
+
+
+def _candidates(made: Report, found: Advice) -> None:
+    d = found.diagnosis
+    made.section("The race")
+    shown = [one for one in found.raced if one.score is not None]
+    ended = [f"{one.candidate.name}{'' if one.finished else ' (ended early)'}" for one in shown]
+    half = [1.96 * one.told.error for one in shown]
+    drawn = bars(
+        ended,
+        [one.told.mean for one in shown],
+        [one.told.mean - h for one, h in zip(shown, half, strict=True)],
+        [one.told.mean + h for one, h in zip(shown, half, strict=True)],
+        chance=d.chance if d.task == "class" else None,
+        x_label="balanced accuracy" if d.task == "class" else "R2",
+        highlight=next((at for at, one in enumerate(shown) if one is found.chosen), None),
+    )
+    made.figure(drawn, "Every candidate on the same rows. Intervals are over rows: not over other rows to learn from.")
+    rows = [
+        [
+            one.candidate.name,
+            None if one.score is None else one.score.mean,
+            None if one.score is None else one.score.error,
+            one.share,
+            one.seconds,
+            one.to_fit / 60,
+            one.candidate.why,
+            one.ended,
+        ]
+        for one in found.raced
+    ]
+    columns = [
+        "candidate",
+        "score",
+        "standard error",
+        "share of epochs",
+        "seconds",
+        "minutes for one fit",
+        "why",
+        "ended",
+    ]
+    at = next(at for at, one in enumerate(found.raced) if one is found.chosen)
+    made.table(columns, rows, "What was raced, and what it cost.", highlight=at)
+
+
+def _evidence(made: Report, found: Advice) -> None:
+    d = found.diagnosis
+    if d.distances:
+        made.section("Distance to the source rows")
+        keys = ["auc", "a_distance", "mmd", "mmd_p", "frechet"]
+        rows = [[stage, *(one[key] for key in keys)] for stage, one in d.distances.items()]
+        made.table(
+            ["stage", "AUC", "proxy A-distance", "MMD", "p of MMD", "Frechet"],
+            rows,
+            "Whether source and target are told apart. Over data sets these hardly follow what transfer is worth.",
+        )
+    if found.facts["logme"]:
+        made.section("Scores without training", closed=True)
+        rows = [[stage, value] for stage, value in found.facts["logme"].items()]
+        made.table(
+            ["stage", "LogME"],
+            rows,
+            "Log evidence per row: a weak guide, shown as such. It costs as much as a probe, which is the better one.",
+        )
+    made.section("How it was done", closed=True)
+    net = found.facts["net"]
+    made.text(
+        f"Weights {net['weights_sha256'][:16]}, licence {net['licence']}, preprocessing {net['preprocessing']}. "
+        f"Seed {found.facts['seed']}. Rules and thresholds: docs/advisor.md."
+    )

@@ -1,0 +1,254 @@
+"""The advisor: which way to use a pre-trained net pays on these rows, with the numbers behind it.
+
+    found = advise("file:mobilenet.npz", pictures, labels, budget=600)
+    print(found)
+    found.model.predict(more)
+
+Reads  a backbone, rows with some labels, a budget of seconds; source rows where there are some.
+Gives  `Advice`: the quadrant, the reasons, every candidate with its score and minutes, the winner fitted on all labels.
+Skips  scored rows of the user's: candidates are compared by cross-validation inside the labelled rows alone.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..data.labels import as_labels
+from ..data.rows import rows_of, take
+from ..errors import CodelayerError, DataError
+from ..learn.heads import plain_label
+from ..measure.evidence import logme
+from ..measure.probes import score
+from ..nets.backbone import Backbone
+from .candidates import Candidate, always, short_list, textbook
+from .diagnosis import Diagnosis, diagnose, told_shift
+from .features import AUTO, FeatureExtractor, schema_for
+from .heads import make_head
+from .opening import open_backbone
+from .race import RUNGS, Race, Raced, order_of
+from .rawrows import raw_features, raw_scores
+from .scoring import folds_of
+from .similarity import distances
+from .winner import OwnCode, Winner
+
+STRATEGIES = ("race", "textbook")
+BUDGET = 600.0
+WEAK_ROWS = 500
+
+
+@dataclass
+class Advice:
+    """What was found.
+
+    diagnosis   the numbers of the quadrant
+    raced       every candidate, best first, then those that dropped out
+    chosen      the first of them; model: fitted on all labelled rows, with predict
+    textbook    what the textbook would do, and its sentence
+    sentences   the answer in words
+    notes       what a reader should know of rows and net
+    seconds     diagnosis, race and refit
+    """
+
+    backbone: str
+    diagnosis: Diagnosis
+    raced: list[Raced]
+    chosen: Raced
+    model: Any
+    textbook: tuple[Candidate, str]
+    sentences: list[str]
+    notes: list[str]
+    seconds: dict[str, float]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """The sentences, one per line."""
+        return "\n".join(self.sentences)
+
+    def record(self) -> dict[str, Any]:
+        """Plain JSON: everything but the model."""
+        return {
+            "backbone": self.backbone,
+            "diagnosis": self.diagnosis.record(),
+            "candidates": [_line(one) for one in self.raced],
+            "chosen": self.chosen.candidate.name,
+            "textbook": {"name": self.textbook[0].name, "sentence": self.textbook[1]},
+            "sentences": self.sentences,
+            "notes": self.notes,
+            "seconds": self.seconds,
+            **self.facts,
+        }
+
+
+def _line(one: Raced) -> dict[str, Any]:
+    found = {} if one.score is None else one.score.record()
+    return {
+        "name": one.candidate.name,
+        "kind": one.candidate.kind,
+        "why": one.candidate.why,
+        **found,
+        "share_of_epochs": one.share,
+        "ended": one.ended,
+        "seconds": one.seconds,
+        "seconds_of_one_fit": one.to_fit,
+    }
+
+
+def advise(
+    backbone: str | Path | Backbone,
+    X: Any,
+    y: Any,
+    budget: float = BUDGET,
+    *,
+    source: Any = None,
+    source_y: Any = None,
+    groups: Any = None,
+    strategy: str = "race",
+    size: int | None = None,
+    cache: str | Path | None = AUTO,
+    seed: int = 0,
+) -> Advice:
+    """Diagnose, short-list, race, refit.
+
+    X, y      rows and their labels; None, NaN or "" where a row has none: it serves self-supervised learning alone
+    budget    seconds for candidates that train; heads on frozen features and the diagnosis come on top
+    source    rows the net was trained on, as X; source_y their labels: with them distances and the kind of shift
+    groups    (n,) rows of one group stay together in every split
+    strategy  "race", or "textbook": the four sentences of the textbook taken literally, for comparison
+    size      pixels per side to which pictures are brought; None is what the net was trained on
+    errors    DataError: fewer than two labels of a class, labels and rows of other lengths, rows the net cannot take
+    """
+    if strategy not in STRATEGIES:
+        raise DataError(f"strategy={strategy!r} is not possible", f"known: {', '.join(STRATEGIES)}")
+    if isinstance(budget, bool) or not isinstance(budget, int | float) or not 0 <= budget < float("inf"):
+        raise DataError(f"budget={budget!r} is not possible", "it is a number of seconds, 0 for heads alone")
+    started = time.perf_counter()
+    task, labelled, targets = _targets(X, y)
+    groups = None if groups is None else np.asarray(groups)[labelled]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        net = open_backbone(backbone, size, seed)
+        rows = take(X, labelled)
+        made = FeatureExtractor(net, "all", AUTO, size, cache, seed).fit(rows)
+        stages = made.stage_features(rows)
+        twin = _twin(made.backbone_, cache, seed).fit(rows).stage_features(rows)
+    folds = folds_of(targets, task, groups, seed)
+    schema = schema_for(net, rows)
+    raw = raw_features(rows, None if len(schema.shape) == 3 else schema)
+    diagnosis = diagnose(stages, twin, raw_scores(raw, targets, folds, task, seed), targets, folds, task, seed)
+    if source is not None:
+        told = tell_shift(made, source, source_y, stages, targets, diagnosis.chance, seed)
+        diagnosis.shift, diagnosis.shift_why, diagnosis.distances = told
+    diagnosed = time.perf_counter()
+    race = Race(stages, raw, rows, targets, folds, made.backbone_, float(budget), task, seed=seed)
+    race.known = diagnosis.known
+    race.few = folds_of(targets, task, groups, seed, repeats=1)
+    race.own = OwnCode(X, labelled, schema, seed)
+    guided = textbook(diagnosis)
+    trained = [guided[0]] if strategy == "textbook" else short_list(diagnosis)
+    trained = [one for one in trained if one.trains] if budget > 0 else []
+    raced = race.run([*always(diagnosis), *trained], (1.0,) if strategy == "textbook" else RUNGS)
+    order = order_of(raced)
+    chosen = _named(order, guided[0].name) if strategy == "textbook" else order[0]
+    ran = time.perf_counter()
+    model = Winner(made, chosen.candidate, race).fit()
+    ended = time.perf_counter()
+    seconds = {"diagnosis": diagnosed - started, "race": ran - diagnosed, "refit": ended - ran, "all": ended - started}
+    facts = {
+        "rows": int(rows_of(X)),
+        "labelled": len(labelled),
+        "task": task,
+        "seed": seed,
+        "strategy": strategy,
+        "budget_seconds": float(budget),
+        "net": made.backbone_.record() | {"source": {}},
+        "logme": _weak_scores(stages, targets, task),
+    }
+    order += [one for one in raced if one not in order]
+    found = Advice(net.name, diagnosis, order, chosen, model, guided, [], list(made.notes_), seconds, facts)
+    from .advicetext import sentences
+
+    found.sentences = sentences(found)
+    return found
+
+
+def _targets(X: Any, y: Any) -> tuple[str, np.ndarray, np.ndarray]:
+    """Task, rows that have a label, and their labels."""
+    values, _ = as_labels(y, rows_of(X))
+    if values is None:
+        raise DataError("no row has a label", "label at least two rows of two classes")
+    known_at = ~np.isnan(values) if values.dtype.kind == "f" else np.array([one is not None for one in values])
+    labelled = np.flatnonzero(known_at)
+    given = y.detach().cpu().numpy() if hasattr(y, "detach") else np.asarray(y, dtype=None)
+    known = np.asarray(given.reshape(-1)[labelled].tolist())
+    number = known.dtype.kind == "f" and (known != np.round(known)).any()
+    if number:
+        return "number", labelled, known.astype(np.float64)
+    classes, counts = np.unique(known, return_counts=True)
+    if len(classes) < 2:
+        raise DataError(f"all labels are {plain_label(classes[0])!r}", "give rows of at least two classes")
+    if counts.min() < 2:
+        rare = classes[counts.argmin()]
+        raise DataError(
+            f"class {plain_label(rare)!r} has one label: nothing can be learned from it and scored on it too",
+            "label at least two rows of every class, or leave that class out",
+        )
+    return "class", labelled, known
+
+
+def _twin(backbone: Backbone, cache: Any, seed: int) -> FeatureExtractor:
+    from ..nets.backbone import random_twin
+
+    return FeatureExtractor(random_twin(backbone, seed), "all", AUTO, None, cache, seed)
+
+
+def tell_shift(
+    made: FeatureExtractor,
+    source: Any,
+    source_y: Any,
+    stages: Mapping[str, np.ndarray],
+    y: np.ndarray,
+    chance: float,
+    seed: int = 0,
+) -> tuple[str, str, dict[str, dict[str, float]]]:
+    """The kind of shift, why, and the distances of every stage, from source rows (and their labels, or None).
+
+    stages  of the target's labelled rows y
+    """
+    known = made.stage_features(source)
+    apart = {stage: distances(known[stage], stages[stage], seed) for stage in stages}
+    if source_y is None:
+        return "", "", apart
+    labels = np.asarray(source_y)
+    same = set(np.unique(labels).tolist()) == set(np.unique(y).tolist())
+    zero = float("nan")
+    if same:
+        last = made.stages_[-1]
+        model = make_head("ridge", known[last].shape[1], len(labels), "class", 2, seed).fit(known[last], labels)
+        zero = score(y, model.predict(stages[last]))
+    most = max(apart.values(), key=lambda one: one["auc_low"])
+    return (*told_shift(zero, chance, same, most["auc"] if most["auc_low"] > 0.5 else 0.5), apart)
+
+
+def _weak_scores(stages: Mapping[str, np.ndarray], y: np.ndarray, task: str) -> dict[str, float]:
+    """LogME of every stage: shown as what it is, weak."""
+    if task != "class":
+        return {}
+    return {stage: _value(logme(one, y, rows=WEAK_ROWS)) for stage, one in stages.items()}
+
+
+def _named(order: Sequence[Raced], name: str) -> Raced:
+    found = next((one for one in order if one.candidate.name == name), None)
+    if found is None:
+        raise CodelayerError(f"{name} did not finish within the budget", "give a larger budget")
+    return found
+
+
+def _value(reading: Any) -> float:
+    return float(getattr(reading, "value", reading))

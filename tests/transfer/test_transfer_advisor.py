@@ -1,0 +1,258 @@
+"""Diagnosis, short lists, the race, advice: planted cases whose answer is known."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from transfer_cases import net_file, pictures
+
+import codelayer
+from codelayer.errors import CodelayerError, DataError
+from codelayer.transfer import advise
+from codelayer.transfer.advicetext import changes_at
+from codelayer.transfer.candidates import DEFAULT, SCRATCH, Candidate, always, short_list, textbook
+from codelayer.transfer.diagnosis import Diagnosis, diagnose, extrapolated, told_shift
+from codelayer.transfer.race import Race, Raced, order_of
+from codelayer.transfer.rawrows import raw_scores
+from codelayer.transfer.scoring import Scored, folds_of
+
+pytestmark = pytest.mark.filterwarnings("ignore:pictures of", "ignore:.*unlabelled")
+
+
+def planted(knows: dict[str, float], n: int = 120, twin: float = 0.0, raw: float = 0.0, seed: int = 0):
+    """Stages whose first columns say so much of the class; likewise of the twin's and of raw rows."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 3
+
+    def features(strength):
+        x = rng.normal(size=(n, 12))
+        x[:, :3] += strength * np.eye(3)[y]
+        return x.astype(np.float32)
+
+    folds = folds_of(y)
+    scores = raw_scores(features(raw), y, folds)
+    return diagnose({s: features(v) for s, v in knows.items()}, {s: features(twin) for s in knows}, scores, y, folds)
+
+
+# --- diagnosis ------------------------------------------------------------------------------------------------------
+
+
+def test_a_net_whose_last_stage_knows_most_is_similar():
+    d = planted({"a": 0.5, "b": 1.5, "c": 4.0})
+    assert (d.verdict, d.depth, d.best, d.helps) == ("similar", 1.0, "c", True)
+    assert d.similarity > 0.95
+
+
+def test_a_net_whose_middle_knows_most_is_different():
+    d = planted({"a": 1.0, "b": 4.0, "c": 0.3})
+    assert (d.verdict, d.latest, d.helps) == ("different", "b", True)
+    assert d.depth == pytest.approx(2 / 3)
+    assert d.similarity < 0.8
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_net_that_knows_no_more_than_its_twin_does_not_help(seed):
+    assert not planted({"a": 1.0, "b": 1.0}, twin=1.5, seed=seed).helps
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_net_that_knows_less_than_raw_rows_does_not_help(seed):
+    d = planted({"a": 1.0, "b": 1.0}, raw=4.0, seed=seed)
+    assert not d.helps
+    assert "raw rows" in d.rival[0]
+
+
+def test_little_and_much_follow_from_labels_and_from_what_doubling_would_win():
+    assert planted({"a": 4.0}, n=30).size == "little"
+    d = planted({"a": 6.0}, n=120)
+    assert (d.labels, d.size) == (40, "much")
+
+
+def test_the_learning_curve_is_fitted_by_a_power_law():
+    n = np.array([0.25, 0.5, 1.0])
+    curve = dict(zip(n, 0.9 - 0.1 * n**-0.5, strict=True))
+    limit, gain, exponent = extrapolated(curve)
+    assert limit == pytest.approx(0.9, abs=1e-3)
+    assert gain == pytest.approx(0.1 * (1 - 2**-0.5), abs=1e-3)
+    assert exponent == pytest.approx(0.5, abs=1e-2)
+    assert np.isnan(extrapolated({0.5: 0.3, 1.0: 0.5})[1])
+    assert extrapolated({0.25: 0.5, 0.5: 0.5, 1.0: 0.5})[1] == 0
+
+
+def test_the_number_of_labels_at_which_the_advice_changes_is_where_doubling_wins_two_points():
+    d = planted({"a": 4.0}, n=30)
+    d.gain, d.exponent, d.labels = 0.08, 0.5, 10
+    assert changes_at(d) == 160  # a fourth of the gain needs 16 times the labels
+    d.gain = 0.01
+    assert changes_at(d) == 20
+    d.gain = float("nan")
+    assert changes_at(d) is None
+
+
+def test_what_has_shifted_is_told_from_classes_and_from_how_well_rows_are_told_apart():
+    assert told_shift(0.4, 0.1, True, 0.99)[0] == "input"
+    assert told_shift(float("nan"), 0.1, False, 0.99)[0] == "task"
+    assert told_shift(0.9, 0.1, True, 0.52)[0] == "none"
+
+
+# --- short lists ----------------------------------------------------------------------------------------------------
+
+
+def all_diagnoses() -> list[Diagnosis]:
+    little = [planted(k, n=30) for k in ({"a": 1.0, "b": 5.0}, {"a": 5.0, "b": 0.1})]
+    much = [planted(k, n=300) for k in ({"a": 1.0, "b": 6.0}, {"a": 6.0, "b": 0.1})]
+    shifted = planted({"a": 1.0, "b": 5.0}, n=30)
+    shifted.shift = "input"
+    return [*little, *much, shifted]
+
+
+def test_every_short_list_has_four_to_six_and_training_from_scratch_among_them():
+    lists = [short_list(d) for d in all_diagnoses()]
+    assert all(4 <= len(one) <= 6 and any(c.kind == SCRATCH for c in one) for one in lists)
+    assert len({tuple(c.name for c in one) for one in lists}) == 5
+    for one, d in zip(lists, all_diagnoses(), strict=True):
+        names = [c.name for c in [*one, *always(d)]]
+        assert len(set(names)) == len(names)
+
+
+def test_the_textbook_has_one_sentence_for_each_quadrant():
+    little, different, much, mixed, _ = all_diagnoses()
+    assert textbook(little)[0].name == "linear head on b"
+    assert textbook(different)[0].name == "linear SVM on a"
+    assert textbook(much)[0].options == {"tune": "all", "start": "random"} == textbook(mixed)[0].options
+    assert len({textbook(d)[1] for d in (little, different, much, mixed)}) == 4
+
+
+# --- the race -------------------------------------------------------------------------------------------------------
+
+
+def raced(name: str, points, ended: str = "") -> Raced:
+    return Raced(Candidate(name, "frozen", ""), Scored(np.array(points, float)), ended=ended)
+
+
+def test_the_default_is_taken_unless_another_is_ahead_by_more_than_luck():
+    default = raced(DEFAULT, [1, 0, 1, 0, 1, 0, 1, 0])
+    lucky = raced("lucky", [1, 1, 0, 0, 1, 1, 1, 0])
+    sure = raced("sure", [1, 1, 1, 1, 1, 0, 1, 1])
+    assert order_of([lucky, default])[0] is default
+    assert order_of([lucky, sure, default])[0] is sure
+    assert order_of([raced("out", np.ones(8), ended="late"), default])[0] is default
+
+
+def test_candidates_that_train_climb_and_the_worse_half_drops_out_but_for_scratch():
+    asked = []
+
+    class Planted(Race):
+        def trained(self, one, share):
+            asked.append((one.name, round(share, 2)))
+            return Scored(np.full(9, float(one.options["worth"])) + np.linspace(-0.01, 0.01, 9))
+
+    y = np.arange(9) % 3
+    ways = [Candidate(f"way {i}", "tuned", "", options={"worth": i / 10}) for i in range(4)]
+    scratch = Candidate("scratch", SCRATCH, "", options={"worth": 0.0})
+    race = Planted({"a": np.zeros((9, 2))}, np.zeros((9, 2)), None, y, folds_of(y), None, 1e9)
+    found = {one.candidate.name: one for one in race.run([*ways, scratch])}
+    assert [name for name, share in asked if share == 1.0] == ["way 3", "scratch"]
+    assert found["way 0"].ended.startswith("behind at 11%")
+    assert found["way 3"].finished and found["scratch"].finished
+
+
+def test_a_spent_budget_ends_training_and_says_so():
+    class Slow(Race):
+        def trained(self, one, share):
+            self.now += 100 * share
+            return Scored(np.ones(9))
+
+    y = np.arange(9) % 3
+    race = Slow({"a": np.zeros((9, 2))}, np.zeros((9, 2)), None, y, folds_of(y), None, 20.0)
+    race.now = 0.0
+    race.clock = lambda: race.now
+    (found,) = race.run([Candidate("way", "tuned", "")])
+    assert not found.finished
+    assert "budget of 20 s" in found.ended
+    assert found.share == pytest.approx(1 / 9)
+
+
+# --- advice ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    net = f"file:{net_file(tmp_path_factory.mktemp('net'))}"
+    x, y = pictures(48)
+    return advise(net, x, np.where(np.arange(48) < 36, y, None), 20, cache=None), x, y
+
+
+def test_advice_names_quadrant_reasons_runner_up_scratch_cost_and_when_it_would_change(found):
+    text = str(found[0])
+    for words in ("Use ", "Quadrant: ", "backbone", "Runner-up: ", "from scratch", "textbook", "per class", "It took"):
+        assert words in text, words
+    assert "36 labelled rows" in text
+
+
+def test_advice_is_plain_json_with_every_candidate(found):
+    record = json.loads(json.dumps(found[0].record()))
+    names = {one["name"] for one in record["candidates"]}
+    assert {"training from scratch", DEFAULT, "forest on raw rows", "a code learned on your own rows"} <= names
+    assert record["chosen"] in names
+    assert record["diagnosis"]["labels"] == 12
+
+
+def test_the_winner_predicts_rows_it_has_not_seen(found):
+    advice, x, y = found
+    assert (advice.model.predict(x[36:]) == y[36:]).mean() > 0.7
+
+
+def test_the_winner_is_saved_and_predicts_the_same_from_its_bundle(found, tmp_path):
+    advice, x, _ = found
+    advice.model.save(tmp_path / "won")
+    np.testing.assert_array_equal(codelayer.load(tmp_path / "won").predict(x), advice.model.predict(x))
+
+
+def test_the_textbook_strategy_takes_what_the_textbook_says(tmp_path):
+    x, y = pictures(30)
+    advice = advise(f"file:{net_file(tmp_path)}", x, y, 0, strategy="textbook", cache=None)
+    assert advice.chosen.candidate.name == advice.textbook[0].name
+
+
+def test_source_rows_bring_distances_and_the_kind_of_shift(tmp_path):
+    x, y = pictures(36)
+    source, known = pictures(36, seed=1)
+    net = f"file:{net_file(tmp_path)}"
+    same = advise(net, x, y, 0, source=source, source_y=known, cache=None)
+    assert same.diagnosis.shift == "none"
+    dark = advise(net, x, y, 0, source=255 - source, source_y=known, cache=None)
+    assert dark.diagnosis.shift == "input"
+    other = advise(net, x, y, 0, source=source, source_y=np.where(known == "top", "new", known), cache=None)
+    assert other.diagnosis.shift == "task"
+    assert set(same.diagnosis.distances) == {"stage1", "stage2"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "options", "said"),
+    [
+        (["a"] * 29 + ["b"], {}, "class 'b' has one label"),
+        (["a"] * 30, {}, "all labels are"),
+        ([None] * 30, {}, "no row has a label"),
+        (["a", "b"], {}, "30"),
+        (["a", "b"] * 15, {"strategy": "luck"}, "strategy="),
+        (["a", "b"] * 15, {"budget": -1}, "budget="),
+    ],
+)
+def test_what_cannot_be_advised_on_is_refused_in_a_sentence(tmp_path, labels, options, said):
+    with pytest.raises(DataError, match=said):
+        advise(f"file:{net_file(tmp_path)}", pictures(30)[0], labels, cache=None, **{"budget": 0, **options})
+
+
+def test_equal_seeds_give_equal_advice(tmp_path):
+    x, y = pictures(30)
+    one, two = (advise(f"file:{net_file(tmp_path)}", x, y, 0, cache=None).record() for _ in range(2))
+    timed = ("seconds", "candidates", "sentences")
+    assert {k: v for k, v in one.items() if k not in timed} == {k: v for k, v in two.items() if k not in timed}
+
+
+def test_a_score_that_is_not_there_is_an_error_with_the_reason():
+    with pytest.raises(CodelayerError, match="late"):
+        _ = Raced(Candidate("x", "tuned", ""), None, ended="late").told
