@@ -13,6 +13,7 @@ import tables_distributed
 import tables_export
 import tables_factors
 import tables_finetune
+import tables_layers
 import tables_learning
 import tables_measure
 import tables_pays
@@ -41,6 +42,7 @@ TOPICS = (
     tables_runtime,
     tables_finetune,
     tables_transfer,
+    tables_layers,
 )
 HEAD = """# Figures
 

@@ -19,8 +19,8 @@ from codelayer.measure import METRICS
 from codelayer.measure.cards import in_order
 from codelayer.registry import PARTS, spell
 from codelayer.ship import commands as ship
-from codelayer.transfer import commands as transfer
 from codelayer.transfer import FineTunedClassifier
+from codelayer.transfer import commands as transfer
 
 PLACE = re.compile(r"(<!-- table: (\w[\w ]*) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 BARE = (inspect.Parameter.empty, None, False, ())

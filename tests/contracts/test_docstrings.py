@@ -30,6 +30,7 @@ COMMANDS = (
     "codelayer.ship.commands.",
     "codelayer.ship.fitcommand.",
     "codelayer.ship.exportcommand.",
+    "codelayer.transfer.layerscommand.",
 )
 DEFAULT = re.compile(r"default=(\"[^\"]*\"|'[^']*'|[-+\w.()]+)")
 

@@ -26,7 +26,10 @@ def script(monkeypatch):
             del sys.modules[name]
 
 
-@pytest.mark.parametrize(("page", "name"), [("figures.md", "tables"), ("learning.md", "tables_learning")])
+MADE = [("figures.md", "tables"), ("learning.md", "tables_learning"), ("layers.md", "tables_layers")]
+
+
+@pytest.mark.parametrize(("page", "name"), MADE)
 def test_a_page_of_figures_is_made_from_the_committed_results(page, name, script):
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     assert script(name).page() == text, f"run: python benchmarks/{name}.py"

@@ -1,7 +1,7 @@
 """Transfer: nets that were trained elsewhere, as features, fine-tuned, or refused.
 
 Reads  backbones by name, rows, few labels.
-Gives  `open_backbone`, `FeatureExtractor`, `FineTunedClassifier`, `FineTunedRegressor`, `advise`.
+Gives  `open_backbone`, `FeatureExtractor`, `FineTunedClassifier`, `FineTunedRegressor`, `layer_transfer`, `advise`.
 Skips  fetching weights.
 """
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .advisor import advise
     from .features import FeatureExtractor
     from .finetune import FineTunedClassifier, FineTunedRegressor
+    from .layers import layer_transfer
     from .opening import open_backbone
 
 _HOMES = {
@@ -21,10 +22,11 @@ _HOMES = {
     "FeatureExtractor": "features",
     "FineTunedClassifier": "finetune",
     "FineTunedRegressor": "finetune",
+    "layer_transfer": "layers",
     "open_backbone": "opening",
 }
 
-__all__ = ["FeatureExtractor", "FineTunedClassifier", "FineTunedRegressor", "advise", "open_backbone"]
+__all__ = ["FeatureExtractor", "FineTunedClassifier", "FineTunedRegressor", "advise", "layer_transfer", "open_backbone"]
 
 
 def __getattr__(name: str) -> Any:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .layerscommand import layers
+
 
 def features(
     data: str,
@@ -201,4 +203,4 @@ def _number(text: str, option: str) -> float:
         raise DataError(f"{option} {text} is not possible", "give a number, 2.6 for example") from None
 
 
-COMMANDS: Sequence[Any] = (advise, features, finetune)
+COMMANDS: Sequence[Any] = (advise, features, finetune, layers)
