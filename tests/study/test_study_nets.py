@@ -224,6 +224,21 @@ def test_without_labels_features_of_another_width_are_shown_but_not_ranked(tmp_p
     assert alone["winner"] == net and f"the codes of {width[last]} numbers" in alone["verdict"]
 
 
+def test_a_bundle_races_on_the_rows_it_was_learned_for(tmp_path: Path, labelled_csv: Path):
+    rows = load_data(str(labelled_csv), label="label").x
+    learned = codelayer.Autoencoder(4, epochs=2, random_state=0).fit(rows)
+    learned.save(tmp_path / "learned")
+    name = str(tmp_path / "learned")
+    verdict = study(tmp_path / "out", str(labelled_csv), label="label", backbone=(name,), rivals=("raw",))
+    assert verdict["winner"] in ("raw", name, "forest", "logistic") and verdict["best_code"] == name
+    table = pq.read_table(tmp_path / "out" / "codes.parquet")
+    codes = np.stack([table[column].to_numpy() for column in table.column_names[1:]], 1)
+    assert np.allclose(codes, learned.transform(rows), atol=1e-5)
+    x, y = clusters()
+    with pytest.raises(DataError):
+        study(tmp_path / "other", x, label=y, backbone=(name,))
+
+
 def test_rivals_chosen_by_name_leave_the_users_nets_in(net: str):
     nets = Nets((net, f"{net}::stage1"))
     x, _ = pictures(20)

@@ -153,8 +153,8 @@ def _fidelity_sentences(found: Findings) -> list[str]:
     lines = [
         f"Fidelity, not usefulness: without labels nobody can say which code helps a later task. "
         f"Of the codes of {race.units.get(name, found.width)} numbers, {found.title(name)} is the smallest of those "
-        f"that keep neighbourhoods best: {values[name]:.3f} (mean of trustworthiness and continuity; 1 is raw features, "
-        f"{race.fidelity_chance:.2f} chance)."
+        f"that keep neighbourhoods best: {values[name]:.3f} (mean of trustworthiness and continuity; 1 is raw "
+        f"features, {race.fidelity_chance:.2f} chance)."
     ]
     others = [found.title(one) for one in choice.ties if one != name]
     if others:
