@@ -19,6 +19,7 @@ from codelayer.measure import METRICS
 from codelayer.measure.cards import in_order
 from codelayer.registry import PARTS, spell
 from codelayer.ship import commands as ship
+from codelayer.transfer import commands as transfer
 from codelayer.transfer import FineTunedClassifier
 
 PLACE = re.compile(r"(<!-- table: (\w[\w ]*) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -158,6 +159,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "finetune": estimator(FineTunedClassifier),
     **{one.__name__: command(one) for one in commands.COMMANDS},
     **{f"ship {one.__name__}": command(one) for one in ship.COMMANDS},
+    **{f"transfer {one.__name__}": command(one) for one in transfer.COMMANDS},
 }
 
 

@@ -143,7 +143,8 @@ def advise(
     raw = raw_features(rows, None if len(schema.shape) == 3 else schema)
     diagnosis = diagnose(stages, twin, raw_scores(raw, targets, folds, task, seed), targets, folds, task, seed)
     if source is not None:
-        _tell_shift(diagnosis, made, source, source_y, stages, targets, seed)
+        told = tell_shift(made, source, source_y, stages, targets, diagnosis.chance, seed)
+        diagnosis.shift, diagnosis.shift_why, diagnosis.distances = told
     diagnosed = time.perf_counter()
     race = Race(stages, raw, rows, targets, folds, made.backbone_, float(budget), task, seed=seed)
     race.known = diagnosis.known
@@ -207,27 +208,32 @@ def _twin(backbone: Backbone, cache: Any, seed: int) -> FeatureExtractor:
     return FeatureExtractor(random_twin(backbone, seed), "all", AUTO, None, cache, seed)
 
 
-def _tell_shift(
-    d: Diagnosis,
+def tell_shift(
     made: FeatureExtractor,
     source: Any,
     source_y: Any,
     stages: Mapping[str, np.ndarray],
-    y: Any,
-    seed: int,
-) -> None:
+    y: np.ndarray,
+    chance: float,
+    seed: int = 0,
+) -> tuple[str, str, dict[str, dict[str, float]]]:
+    """The kind of shift, why, and the distances of every stage, from source rows (and their labels, or None).
+
+    stages  of the target's labelled rows y
+    """
     known = made.stage_features(source)
-    d.distances = {stage: distances(known[stage], stages[stage], seed) for stage in d.stages}
+    apart = {stage: distances(known[stage], stages[stage], seed) for stage in stages}
     if source_y is None:
-        return
+        return "", "", apart
     labels = np.asarray(source_y)
     same = set(np.unique(labels).tolist()) == set(np.unique(y).tolist())
     zero = float("nan")
     if same:
-        last = d.stages[-1]
+        last = made.stages_[-1]
         model = make_head("ridge", known[last].shape[1], len(labels), "class", 2, seed).fit(known[last], labels)
         zero = score(y, model.predict(stages[last]))
-    d.shift, d.shift_why = told_shift(zero, d.chance, same, max(one["auc"] for one in d.distances.values()))
+    most = max(apart.values(), key=lambda one: one["auc_low"])
+    return (*told_shift(zero, chance, same, most["auc"] if most["auc_low"] > 0.5 else 0.5), apart)
 
 
 def _weak_scores(stages: Mapping[str, np.ndarray], y: np.ndarray, task: str) -> dict[str, float]:
