@@ -18,7 +18,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = sorted((DOCS / "objectives").glob("*.md"))
 MEASURES = sorted((DOCS / "measures").glob("*.md"))
 PICTURES = sorted((DOCS / "pictures").iterdir())
-FIGURES = "".join((DOCS / name).read_text(encoding="utf-8") for name in ("figures.md", "learning.md"))
+FIGURES = "".join((DOCS / name).read_text(encoding="utf-8") for name in ("figures.md", "learning.md", "layers.md"))
 MEASURED = set(re.findall(r"\(pictures/([^)]+)\)", FIGURES))
 LINK = re.compile(r"!\[([^\]]+)\]\(\.\./pictures/([^)]+)\)")
 KINDS = (*SLOTS, "transform", "net")
