@@ -1,9 +1,9 @@
 """Does the advisor say no where a net is of no use, and name the kind of shift?  python benchmarks/advisor_planted.py
 
 Of no use: another random net in the place of the trained one, and labels that are shuffled; 8 targets x 5, 20 labels
-per class x 3 draws each (needs the folder CODELAYER_DATA; a quarter of an hour on one core). Beside them trained nets,
-which may or may not help. Kinds of shift: rows of one target against other rows of it (none), the same altered in five ways
-(input), other classes of it (task).
+per class x 2 draws each (needs the folder CODELAYER_DATA; a quarter of an hour on one core). Beside them trained nets,
+which may or may not help. Kinds of shift: rows of one target against other rows of it (none), the same altered in five
+ways (input), other classes of it (task).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from codelayer.transfer.rawrows import raw_features, raw_scores
 from codelayer.transfer.scoring import folds_of
 
 NET = "mobilenet_v1_0.25"
-COUNTS, DRAWS, SHIFT_ROWS = (5, 20), 3, 150
+COUNTS, DRAWS, SHIFT_ROWS = (5, 20), 2, 150
 ALTERED: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
     "inverted": lambda x, rng: 1 - x,
     "noisy": lambda x, rng: np.clip(x + rng.normal(0, 0.25, x.shape), 0, 1),

@@ -21,6 +21,7 @@ import tables_runtime
 import tables_ship
 import tables_sparse
 import tables_speed
+import tables_transfer
 import tables_wide
 from rendering import about, load, ratio, table
 
@@ -40,6 +41,7 @@ TOPICS = (
     tables_choose,
     tables_runtime,
     tables_finetune,
+    tables_transfer,
     tables_layers,
 )
 HEAD = """# Figures

@@ -135,8 +135,9 @@ def figures() -> str:
             "![Accuracy over copied blocks in the four cells](pictures/layers.svg)",
             f"Every treatment at {labels} labels per class, {how} steps (all others are in [figures.md](figures.md)):",
             treatments(result, labels, how),
-            "What a linear probe with 10 labels per class reads off every block (pictures of half size, maps pooled to 2 x 2; "
-            "mean and range of three seeds) of a net that was trained on the spoken digits of four speakers, and of a random net:",
+            "What a linear probe with 10 labels per class reads off every block (pictures of half size, maps pooled to "
+            "2 x 2; mean and range of three seeds) of a net that was trained on spoken digits of four speakers, and "
+            "of a random net:",
             probes(result),
             about(result),
         ]

@@ -20,7 +20,7 @@ from codelayer.measure.cards import in_order
 from codelayer.registry import PARTS, spell
 from codelayer.ship import commands as ship
 from codelayer.transfer import FineTunedClassifier
-from codelayer.transfer.layerscommand import layers
+from codelayer.transfer import commands as transfer
 
 PLACE = re.compile(r"(<!-- table: (\w[\w ]*) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 BARE = (inspect.Parameter.empty, None, False, ())
@@ -159,7 +159,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "finetune": estimator(FineTunedClassifier),
     **{one.__name__: command(one) for one in commands.COMMANDS},
     **{f"ship {one.__name__}": command(one) for one in ship.COMMANDS},
-    "transfer layers": command(layers),
+    **{f"transfer {one.__name__}": command(one) for one in transfer.COMMANDS},
 }
 
 

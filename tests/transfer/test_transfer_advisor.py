@@ -182,7 +182,7 @@ def test_a_spent_budget_ends_training_and_says_so():
 def found(tmp_path_factory):
     net = f"file:{net_file(tmp_path_factory.mktemp('net'))}"
     x, y = pictures(48)
-    return advise(net, x, np.where(np.arange(48) < 36, y, None), 20, cache=None), x, y
+    return advise(net, x, np.where(np.arange(48) < 36, y, None), 3, cache=None), x, y
 
 
 def test_advice_names_quadrant_reasons_runner_up_scratch_cost_and_when_it_would_change(found):

@@ -17,6 +17,7 @@ import numpy as np
 from ..data.load import Data
 from ..report import Progress, Report
 from .finetune import FineTunedClassifier, FineTunedRegressor
+from .headed import as_headed
 from .opening import open_backbone
 
 
@@ -42,7 +43,7 @@ def tuned(
         with Progress("fine-tuning", None, "epochs") as progress:
             for epoch in model.fit_epochs(read.x, read.labels):
                 progress.update(epoch.number, f"loss {epoch.loss:.4f}")
-    model.save(folder / "bundle", {"data": read.name})
+    as_headed(model, read.x).save(folder / "bundle", {"data": read.name})
     epochs, loss = model.settings_["epochs"], model.history_[-1]["loss"]
     yield f"tuned on {len(read)} rows for {epochs} epochs; last loss {loss:.4f}"
     for note in dict.fromkeys([*model.notes_, *(str(one.message) for one in told)]):

@@ -13,11 +13,11 @@ from typing import Any, Self
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.decomposition import PCA
 from sklearn.linear_model import RidgeClassifierCV, RidgeCV
 from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
-from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, NearestCentroid
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC, LinearSVR
@@ -175,19 +175,25 @@ def _temperature(errors: np.ndarray, y: np.ndarray, classes: np.ndarray) -> floa
     return float(np.exp(minimize_scalar(loss, bounds=(-3, 5), method="bounded").x))
 
 
-class NearestMean(ClassifierMixin, RegressorMixin, BaseEstimator):
-    """The class whose mean is nearest; the rule that needs least."""
+class NearestMean(ClassifierMixin, BaseEstimator):
+    """The class whose mean is nearest; the rule that needs least.
+
+    Attributes
+    ----------
+    classes_ : (classes,); means_ : (classes, features)
+    """
 
     def fit(self, X: Any, y: Any) -> Self:
         """Means of classes."""
-        self.rule_ = NearestCentroid().fit(X, y)
-        self.classes_ = self.rule_.classes_
+        X, y = np.asarray(X), np.asarray(y)
+        self.classes_ = np.unique(y)
+        self.means_ = np.stack([X[y == one].mean(0) for one in self.classes_])
         return self
 
     def predict(self, X: Any) -> np.ndarray:
         """(rows,)."""
         check_is_fitted(self)
-        return self.rule_.predict(X)
+        return self.classes_[(2 * np.asarray(X) @ self.means_.T - (self.means_**2).sum(1)).argmax(1)]
 
 
 def make_head(name: str, width: int, rows: int, task: str = "class", least: int = 2, seed: int = 0) -> Pipeline:
@@ -237,8 +243,7 @@ def folded(model: Pipeline) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     head = model.named_steps["head"]
     head = getattr(head, "best_estimator_", head)
     if isinstance(head, NearestMean):
-        means = np.asarray(head.rule_.centroids_)
-        weight, intercept = 2 * means.T, -(means**2).sum(1)
+        weight, intercept = 2 * head.means_.T, -(head.means_**2).sum(1)
     elif hasattr(head, "coef_"):
         weight, intercept = np.atleast_2d(head.coef_).T, np.atleast_1d(head.intercept_)
     else:

@@ -80,7 +80,7 @@ def _opened(name: str, size: int | None, weights: bool) -> Backbone:
         found = SOURCES[prefix](rest, size, weights)
     elif Path(name).is_dir() or (Path(name).suffix.lower() == ".zip" and Path(name).exists()):
         found = open_bundle(name, size)
-    elif Path(name).suffix.lower() in SUFFIXES:
+    elif Path(name).suffix.lower() in SUFFIXES and (Path(name).exists() or not rest):
         found = _open_any_file(name, size, weights)
     else:
         known = ", ".join(f"{one}:" for one in (*SOURCES, RANDOM))

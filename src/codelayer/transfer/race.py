@@ -224,8 +224,8 @@ def _floor(one: Raced) -> float:
 def order_of(raced: Sequence[Raced]) -> list[Raced]:
     """Best first: who is surely furthest ahead of the default, then the default, then the others by mean.
 
-    Surely is the gap over the same rows less one standard error: on few labels the highest mean is often luck, and all
-    stages side by side are a safe choice.
+    Surely is the lower end of the gap's 95 % interval over the same rows: on few labels the highest mean is often luck,
+    and all stages side by side are a safe choice.
     """
     able = sorted((one for one in raced if one.finished), key=lambda one: -_mean(one))
     default = next((one for one in able if one.candidate.name == DEFAULT), None)
@@ -240,7 +240,7 @@ def _surely(one: Raced, default: Raced) -> float:
     if one.score is None or default.score is None:
         return -np.inf
     gap, error = one.score.beyond(default.score)
-    return gap - error
+    return gap - 1.96 * error
 
 
 def _mean(one: Raced) -> float:

@@ -23,6 +23,7 @@ from ..learn.coder import Coder
 from ..learn.heads import Head, Headed, plain_label
 from .candidates import OWN, RAW, TOGETHER, Candidate
 from .features import FeatureExtractor
+from .headed import as_headed
 from .heads import folded
 from .race import Race
 from .rawrows import PIXELS, raw_features, small_pictures
@@ -101,7 +102,7 @@ class Winner:
         """
         one = self.candidate
         if one.trains and self.coder is None:
-            self.model.save(path, facts)
+            as_headed(self.model, self.race.rows).save(path, facts)
             return
         shrunk = not one.stage and self._shrinks()
         if shrunk:

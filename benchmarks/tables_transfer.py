@@ -1,0 +1,84 @@
+"""The sections of docs/figures.md on the advisor: what its choice costs, and whether it says no."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rendering import about, load, table
+
+
+def regret() -> str:
+    """What choices cost among heads on frozen features."""
+    result = load("advisor_frozen")
+    if result is None:
+        return ""
+    counts = sorted(result["rows"][0]["by_count"], key=int)
+    columns = [
+        "way",
+        "mean",
+        "on later targets",
+        *(f"at {count}" for count in counts),
+        "worst",
+        "above .05",
+        "worse than the advisor by",
+    ]
+    ordered = sorted(result["rows"], key=lambda row: row["mean"])
+    rows = [
+        [
+            row["way"],
+            f"{row['mean']:.4f}",
+            f"{row['on_later_targets']:.4f}",
+            *(f"{row['by_count'][count]:.4f}" for count in counts),
+            f"{row['worst']:.3f}",
+            f"{row['over_5_points']:.0%}",
+            "" if row["way"] == "the advisor" else _gap(row["worse_than_advisor"]),
+        ]
+        for row in ordered
+    ]
+    failures = [
+        [one["net"], one["target"], str(one["count"]), one["chosen"], one["best"], f"{one['regret']:.3f}"]
+        for one in result["worst"]
+    ]
+    return "\n\n".join(
+        [
+            "## What the advisor's choice costs",
+            f"Among heads on frozen features and on raw rows, over {result['cells']} cells (nets x targets x labels per "
+            f"class x {result['draws']} draw(s) of labelled rows; asked were 600, of 5 draws). Regret is the balanced accuracy of the best of "
+            "them on rows that chose nothing, less that of the one chosen; a way that is fixed is always the same. The "
+            f"interval is a bootstrap over {result['pairs']} pairs of net and target.",
+            table(columns, rows),
+            "The ten worst choices of the advisor:",
+            table(["net", "target", "labels per class", "chosen", "best", "regret"], failures),
+            about(result),
+        ]
+    )
+
+
+def _gap(gap: dict[str, Any]) -> str:
+    return f"{gap['mean']:+.4f} [{gap['low']:+.4f}, {gap['high']:+.4f}]"
+
+
+def planted() -> str:
+    """Whether a net of no use is told, and the kind of shift named."""
+    result = load("advisor_planted")
+    if result is None:
+        return ""
+    rows = [
+        [row["question"], row["case"], f"{row['share']:.2f} [{row['low']:.2f}, {row['high']:.2f}]", str(row["n"])]
+        for row in result["rows"]
+    ]
+    return "\n\n".join(
+        [
+            "## Does the advisor say no?",
+            "A random net in the place of a trained one, and shuffled labels: asked is that at least .90 are told. "
+            "Trained nets may or may not help: most targets are no photographs. The kind of shift is asked for rows of "
+            "a target beside other rows of it (none), the same altered in five ways (input), other classes (task).",
+            table(["question", "case", "share (Wilson)", "cases"], rows),
+            about(result),
+        ]
+    )
+
+
+def sections() -> list[str]:
+    """The sections that have results."""
+    return [part for part in (regret(), planted()) if part]

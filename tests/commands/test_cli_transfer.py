@@ -1,0 +1,106 @@
+"""`codelayer transfer` as its users type it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from transfer_cases import net_file, pictures
+
+from codelayer.cli import main
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a net and labelled pictures, some rows without a label."""
+    folder = tmp_path_factory.mktemp("transfer")
+    net_file(folder)
+    x, y = pictures(45)
+    np.savez(folder / "bars.npz", x=x, y=np.where(np.arange(45) < 36, y, ""))
+    np.savez(folder / "known.npz", x=x, y=y)
+    np.savez(folder / "more.npz", x=x[36:])
+    np.savez(folder / "numbers.npz", x=x, y=x.mean((1, 2, 3)) + 0.5)
+    return folder
+
+
+@pytest.fixture
+def run(place, monkeypatch, capsys):
+    """Type a command in that folder; returns its status, output and errors."""
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("CODELAYER_CACHE", str(place / "cache"))
+
+    def typed(line: str) -> tuple[int, str, str]:
+        status = main(["transfer", *line.split()] if not line.startswith("!") else line[1:].split())
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return typed
+
+
+def test_features_of_all_stages_are_written_with_their_keys(run, place):
+    status, said, _ = run("features known.npz --backbone file:net.npz --stages all --label y --out f.csv")
+    assert status == 0
+    assert "45 rows, 10 units of stage1, stage2" in said
+    assert "enlarged" in said
+    assert (place / "f.csv").read_text().splitlines()[0].startswith('"key","unit0"')
+    assert run("features known.npz --backbone file:net.npz --label y --out f.npy")[0] == 0
+    assert np.load(place / "f.npy").shape == (45, 6)
+
+
+def test_advice_is_printed_written_and_its_bundle_predicts(run, place):
+    status, said, err = run("advise bars.npz --backbone file:net.npz --minutes 0.05 --out advice")
+    assert (status, err) == (0, "")
+    assert said.startswith("Use ")
+    assert "36 labelled rows" in said
+    record = json.loads((place / "advice" / "advice.json").read_text())
+    assert record["sentences"] == said.splitlines()[: len(record["sentences"])]
+    page = (place / "advice" / "report.html").read_text()
+    assert "<svg" in page and "http://" not in page.replace("http://www.w3.org", "")
+    if "no bundle" not in said:
+        assert run("!predict advice/bundle more.npz --out p.csv")[0] == 0
+        assert len((place / "p.csv").read_text().splitlines()) == 10
+
+
+def test_a_tuned_net_predicts_and_encodes_from_its_bundle(run, place):
+    status, said, _ = run("finetune known.npz --backbone file:net.npz --epochs 3 --tune last --out tuned")
+    assert status == 0
+    assert "tuned on 45 rows for 3 epochs" in said
+    assert run("!predict tuned/bundle more.npz --out p.csv")[0] == 0
+    assert run("!encode tuned/bundle more.npz --out c.npy")[0] == 0
+    assert np.load(place / "c.npy").shape == (9, 6)
+
+
+def test_numbers_are_tuned_for_as_numbers(run, place):
+    assert run("finetune numbers.npz --backbone file:net.npz --epochs 3 --out numbers")[0] == 0
+    assert run("!predict numbers/bundle more.npz --out n.csv")[0] == 0
+    assert '"number"' in (place / "n.csv").read_text().splitlines()[0]
+
+
+def test_a_range_test_draws_the_loss(run, place):
+    status, said, _ = run("finetune known.npz --backbone file:net.npz --range-test rates.html")
+    assert status == 0
+    assert "rates.html" in said
+    assert "<svg" in (place / "rates.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("advise more.npz --backbone file:net.npz", "has no labels"),
+        ("advise bars.npz --backbone file:gone.npz", "there is no file gone.npz"),
+        ("advise bars.npz --backbone fil:net.npz", "did you mean 'file'"),
+        ("advise iris --backbone file:net.npz", "takes pictures"),
+        ("advise bars.npz --backbone file:net.npz --minutes -1", "budget="),
+        ("features bars.npz --backbone file:net.npz --out f.txt", "cannot be written"),
+        ("features bars.npz --backbone file:net.npz --grid x --out f.npy", "--grid x is not possible"),
+        ("features bars.npz --backbone file:net.npz --stages stage9 --out f.npy", "no stage 'stage9'"),
+        ("finetune known.npz --backbone file:net.npz --tune nonsense", "tune='nonsense'"),
+        ("finetune known.npz --backbone file:net.npz --rates fast", "--rates fast is not possible"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_a_sentence_with_status_2(run, line, said):
+    status, _, err = run(line)
+    assert status == 2
+    assert said in err
+    assert err.startswith("error: ")
