@@ -42,10 +42,11 @@ def regret() -> str:
     return "\n\n".join(
         [
             "## What the advisor's choice costs",
-            f"Among heads on frozen features and on raw rows, over {result['cells']} cells (nets x targets x labels per "
-            f"class x {result['draws']} draw(s) of labelled rows; asked were 600, of 5 draws). Regret is the balanced accuracy of the best of "
-            "them on rows that chose nothing, less that of the one chosen; a way that is fixed is always the same. The "
-            f"interval is a bootstrap over {result['pairs']} pairs of net and target.",
+            f"Among heads on frozen features and on raw rows, over {result['cells']} cells (nets x targets x labels "
+            f"per class x {result['draws']} draw(s) of labelled rows; asked were 600, of 5 draws). Regret is the "
+            "balanced accuracy of the best of them on rows that chose nothing, less that of the one chosen; a way that "
+            "is fixed is always the same. The later targets are those not yet seen when the advisor's rule was last "
+            f"changed. The interval is a bootstrap over {result['pairs']} pairs of net and target.",
             table(columns, rows),
             "The ten worst choices of the advisor:",
             table(["net", "target", "labels per class", "chosen", "best", "regret"], failures),

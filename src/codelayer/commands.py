@@ -34,6 +34,7 @@ def study(
     code_size: int | None = None,
     objective: Sequence[str] = (),
     codes: Sequence[str] = (),
+    backbone: Sequence[str] = (),
     rivals: Sequence[str] = (),
     max_latency_ms: float | None = None,
     max_size_mb: float | None = None,
@@ -59,6 +60,8 @@ def study(
     code_size: numbers per row of every code; by default half the encoded columns, within 2 to 64
     objective: an objective of your own to race as well, for example "mask(0.3) + l1(0.001)"; may be given several times
     codes: a file of codes of your own to race as well, row for row; may be given several times
+    backbone: a pre-trained net whose last stage races as well, such as file:NET.npz, NAME::STAGE for another one or
+        NAME::all; may be given several times
     rivals: the built-in rivals to race, such as raw,pca,undercomplete; by default all but isomap, umap (needs
         pip install codelayer[umap]), k_sparse, deep and invariant_mild, which race only when they are
         named; raw features always race
@@ -85,6 +88,7 @@ def study(
         code_size=code_size,
         objectives=tuple(objective),
         codes=tuple(codes),
+        backbone=tuple(backbone),
         rivals=tuple(name.strip() for some in rivals for name in some.split(",") if name.strip()),
         max_latency_ms=max_latency_ms,
         max_size_mb=max_size_mb,

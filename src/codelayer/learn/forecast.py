@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,13 @@ def overtime(seconds: float, minutes: float | None) -> str:
     if minutes is None or seconds <= 60 * minutes:
         return ""
     return f"about {duration(seconds)} will be needed, but the budget is {minutes:g} min"
+
+
+def grown_by(work: Callable[[], Any]) -> int:
+    """Bytes by which this process grows at most while `work` runs; 0 where the system does not tell."""
+    before, told = resident(), _reset_peak()
+    work()
+    return max(0, (_status("VmHWM") or before) - before) if told else 0
 
 
 def resident() -> int:

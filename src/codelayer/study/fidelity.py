@@ -47,6 +47,9 @@ def choose_without_labels(race: Race, barred: dict[str, str]) -> Choice:
         else:
             codes = [race.coder(rival.name, s).transform(rows) for s in range(race.fits_of(rival))]
         race.fidelity[rival.name] = np.mean([[fidelity(z[half], flat[half]) for half in halves] for z in codes], axis=0)
+    for rival in race.rivals:  # a wide code keeps more, whatever it is: one of another width is shown, not ranked
+        if rival.backbone and race.width and race.units[rival.name] != race.width:
+            barred[rival.name] = f"codes of {race.width} numbers are ranked, these are {race.units[rival.name]}"
     ranked = {name: values for name, values in race.fidelity.items() if name != "raw"}
     allowed = {name: values for name, values in ranked.items() if name not in barred} or ranked
     best = max(allowed, key=lambda name: allowed[name].mean())

@@ -7,9 +7,11 @@ Skips  decisions: which rival wins is decided in the main process.
 
 from __future__ import annotations
 
+import io
 import time
 import warnings
 from collections.abc import Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,7 +93,8 @@ def fit_code(task: Task, train_x: Any, groups: np.ndarray | None = None) -> dict
                 coder.fit(train_x)
         except Diverged as end:
             return {"seconds": time.perf_counter() - started, "warnings": [], "diverged": str(end).splitlines()[0]}
-    told = sorted({str(one.message) for one in caught if issubclass(one.category, UserWarning)})
+    said = set(getattr(coder, "notes_", ()))  # of a net and its rows: the study has told them before it began
+    told = sorted({str(one.message) for one in caught if issubclass(one.category, UserWarning)} - said)
     # a resumed fit knows only its last stretch: the record sums training time over all of them
     seconds = max(time.perf_counter() - started, float(getattr(coder, "train_seconds_", 0.0)))
     coder.save(task.place, {"seconds": seconds, "warnings": told})
@@ -114,6 +117,16 @@ def fit_codes(tasks: Sequence[Task], train_x: Any, groups: Any = None) -> list[d
     for task, coder, facts in zip(tasks, coders, found, strict=True):
         coder.save(task.place, {**facts, "fits_in_one_pass": len(tasks)})
     return found
+
+
+def keep_features(tasks: Sequence[Task], rows: Any) -> None:
+    """Put the features of rows into the cache, of all stages that the fits of one net want, in one walk of the net."""
+    torch.set_num_threads(1)
+    coders = [load(task.place) for task in tasks]
+    first, widths = coders[0], {stage: width for one in coders for stage, width in one.widths_.items()}
+    first.stages_, first.widths_ = first.backbone_.chosen(tuple(widths)), widths
+    with redirect_stderr(io.StringIO()):  # a line of progress for each worker would be too many
+        first.stage_features(rows)
 
 
 def score_code(

@@ -14,12 +14,11 @@ from sklearn.manifold import TSNE
 from sklearn.neighbors import NearestNeighbors
 
 from ..data.rows import rows_of, take
-from ..data.tables import Table
-from ..errors import CodelayerError
 from ..learn.coder import Coder
 from ..report import Point, Report, Series, curves, image_rows, interval, map2d, number, scatter
 from .findings import Findings
 from .printed import saved_cell, score_text
+from .rebuilt import show_rebuilt
 
 MAP_ROWS = 1000
 CAPTION = (
@@ -28,7 +27,6 @@ CAPTION = (
     "best. Codes and raw features are read by a linear probe on one common scale, logistic regression works on "
     "standardised columns."
 )
-SHOWN = 8
 NEIGHBOURS = 6
 
 
@@ -60,7 +58,7 @@ def write_page(found: Findings, verdict: dict[str, Any], coder: Coder) -> None:
         _curves(page, found)
     _pareto(page, found)
     _properties(page, found)
-    _pictures(page, found, coder)
+    show_rebuilt(page, found, coder)
     _map(page, found, coder)
     _neighbours(page, found, coder)
     _methods(page, found, verdict)
@@ -202,13 +200,14 @@ def _properties(page: Report, found: Findings) -> None:
     if not names:
         page.text("No code could be measured.")
         return
-    metrics = [row["metric"] for row in found.race.metrics[names[0]]]
+    measured = [row for name in names for row in found.race.metrics[name]]
+    metrics = list(dict.fromkeys(row["metric"] for row in measured))  # not every code has every one
     columns: list[Any] = ["code", *[metric.replace("_", " ") for metric in metrics]]
     rows = []
     for name in names:
         values = {row["metric"]: row for row in found.race.metrics[name]}
         rows.append([found.title(name), *[_cell(values.get(metric)) for metric in metrics]])
-    chance = {row["metric"]: row["chance"] for row in found.race.metrics[names[0]]}
+    chance = {row["metric"]: row["chance"] for row in reversed(measured)}
     rows.append(["chance", *[chance.get(metric) for metric in metrics]])
     page.table(
         columns,
@@ -223,61 +222,6 @@ def _cell(row: dict[str, Any] | None) -> Any:
     if row["low"] is None or row["high"] is None:
         return row["value"]
     return (interval(row["value"], row["low"], row["high"]), row["value"])
-
-
-def _pictures(page: Report, found: Findings, coder: Coder) -> None:
-    page.section("Reconstructions beside originals")
-    rows = take(found.parts.rows("report"), np.arange(min(SHOWN, len(found.parts.report))))
-    coders = {found.title(found.race.best_code): coder}
-    if found.race.best_code != "pca" and any(rival.name == "pca" for rival in found.race.rivals):
-        coders["PCA"] = found.race.coder("pca")
-    if found.schema.kind == "image":
-        pictures = [list(coder.schema_.encode(rows))]
-        captions = ["original"]
-        for title, one in coders.items():
-            rebuilt = one._decode_block(one.transform(rows)).reshape(-1, *one.schema_.shape)
-            pictures.append(list(np.clip(rebuilt, 0, 1)))
-            captions.append(title)
-        page.figure(
-            image_rows(pictures, captions),
-            "Originals above what is left of them after the code. A code without a decoder is decoded by ridge "
-            "regression.",
-        )
-        return
-    _rebuilt_rows(page, rows, coders)
-
-
-def _rebuilt_rows(page: Report, rows: Any, coders: dict[str, Coder]) -> None:
-    table: list[list[Any]] = []
-    names = _column_names(rows)[:8]
-    for i in range(min(3, rows_of(rows))):
-        one = take(rows, np.array([i]))
-        table.append([f"row {i + 1}, original", *_first_cells(one, len(names))])
-        for title, coder in coders.items():
-            try:
-                table.append(
-                    [f"row {i + 1}, {title}", *_first_cells(coder.inverse_transform(coder.transform(one)), len(names))]
-                )
-            except CodelayerError:
-                continue
-    page.table(["row", *names], table, "The first columns of a few rows, and what is left of them after the code.")
-
-
-def _column_names(rows: Any) -> list[str]:
-    return list(rows.names) if isinstance(rows, Table) else [f"column {j}" for j in range(int(np.prod(rows.shape[1:])))]
-
-
-def _first_cells(row: Any, count: int) -> list[Any]:
-    if isinstance(row, Table):
-        return [_shown(row.column(name)[0]) for name in row.names[:count]]
-    dense = row.toarray() if hasattr(row, "toarray") else np.asarray(row)
-    return [float(value) for value in dense.reshape(-1)[:count]]
-
-
-def _shown(value: Any) -> Any:
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return None
-    return float(value) if isinstance(value, float | np.floating) else str(value)
 
 
 def _map(page: Report, found: Findings, coder: Coder) -> None:
@@ -386,6 +330,15 @@ def _methods(page: Report, found: Findings, verdict: dict[str, Any]) -> None:
         if rival.learned
     ]
     page.table(["rival", "objective"], learned, "The sentences of the learned codes.")
+    if found.study.nets_.names:
+        page.table(
+            ["net", "stages", "licence", "sha256 of its weights"],
+            [
+                [found.title(name), ", ".join(one["stages"]), one["licence"], one["weights_sha256"] or "drawn by seed"]
+                for name, one in verdict["backbones"].items()
+            ],
+            "The pre-trained nets whose features raced.",
+        )
     page.text(
         f"Rows fell into three parts with seed {study.seed}; groups and exact duplicates were kept together. Codes, "
         f"probes and controls learned from the training part; the winner was chosen on the second; every figure above "

@@ -28,7 +28,7 @@ from ..report import Progress
 from .choose import Choice, choose, over_budget
 from .controls import control
 from .fidelity import choose_without_labels
-from .jobs import Task, curves_of, fit_codes, given_codes, score_code, score_control
+from .jobs import Task, curves_of, fit_codes, given_codes, keep_features, score_code, score_control
 from .metrics import measure_code, merge_seeds
 from .parts import Parts
 from .rivals import Rival
@@ -68,6 +68,11 @@ class Race:
     units: dict[str, int] = field(default_factory=dict)
     choice: Choice | None = None
     best_code: str = ""
+
+    @property
+    def width(self) -> int:
+        """Units that codes were asked to have."""
+        return max((rival.code_size for rival in self.rivals), default=0)
 
     @property
     def steps(self) -> int:
@@ -115,8 +120,19 @@ class Race:
                 (rival.title, diverged.get(rival.name, "the time limit was reached before it was fitted"))
             )
         self.rivals = [rival for rival in self.rivals if rival.name in done]
+        self._keep_features("train", "choose")
         if self.parts.task is not None:
             self.chosen_on = self._score("choose", progress)
+
+    def _keep_features(self, *parts: str) -> None:
+        """Make the features of nets before they are scored: every seed and probe then reads them from the cache."""
+        alike: dict[tuple[str, int], list[Task]] = {}
+        for rival in self.rivals:
+            for s in range(self.fits_of(rival)) if rival.backbone else ():
+                alike.setdefault((rival.backbone, s), []).append(self.task(rival, s))
+        jobs = [(keep_features, (tasks, self.parts.rows(part)), "") for tasks in alike.values() for part in parts]
+        for _ in self._parallel(jobs):
+            pass
 
     def _late(self, rival: Rival, limit: float | None) -> bool:
         return limit is not None and rival.learned and time.monotonic() > limit
@@ -230,6 +246,7 @@ class Race:
 
     def report(self, progress: Progress) -> None:
         """Read the report part, once: label curves and metrics of every rival."""
+        self._keep_features("report")
         if self.parts.task is not None:
             self.reported = self._score("report", progress)
         rows = self.parts.rows("report")
@@ -280,4 +297,5 @@ def _metrics(task: Task, rows: Any, seed: int) -> list[dict[str, Any]]:
     def encode(flat: np.ndarray) -> np.ndarray:
         return coder.encode_samples(np.asarray(flat, np.float32).reshape(-1, *schema.shape))
 
-    return measure_code(codes, encoded.reshape(len(encoded), -1), encode, rebuilt, seed)
+    steps = None if task.rival.backbone else encode  # local_smoothness takes thousands of them
+    return measure_code(codes, encoded.reshape(len(encoded), -1), steps, rebuilt, seed)

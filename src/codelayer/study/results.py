@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..bundle import write_atomic
+from ..data.rows import rows_of, take
 from ..errors import ExportError
 from ..export import to_onnx
 from ..learn.baselines import RawFeatures
@@ -82,10 +83,25 @@ def save_codes(found: Findings, coder: Coder) -> None:
     if data.skipped and isinstance(source, str | Path):
         encode_file(coder, str(source), found.folder / "codes.parquet")
         return
-    codes = coder.transform(data.x)
+    codes = _all_codes(found, coder, data.x)
     columns = {"key": pa.array([str(key) for key in data.keys])}
     columns |= {f"unit{i}": pa.array(codes[:, i]) for i in range(codes.shape[1])}
     _write(pa.table(columns), found.folder / "codes.parquet")
+
+
+def _all_codes(found: Findings, coder: Coder, rows: Any) -> np.ndarray:
+    """The codes of all rows; those of the parts a net has coded already are read from its cache."""
+    parts, total = found.parts, rows_of(rows)
+    if not found.race.rival(found.race.best_code).backbone:
+        return coder.transform(rows)
+    at = np.arange(rows_of(parts.data.x)) if parts.data.origin is None else parts.data.origin
+    codes, left = np.empty((total, coder.units), np.float32), np.ones(total, bool)
+    for part in ("train", "choose", *(("report",) if parts.test is None else ())):
+        where = at[parts.index(part)]
+        codes[where], left[where] = coder.transform(parts.rows(part)), False
+    if left.any():
+        codes[left] = coder.transform(take(rows, np.flatnonzero(left)))
+    return codes
 
 
 def result_rows(found: Findings) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from ..learn.forecast import Forecast
 from ..learn.forecast import forecast as forecast_of_fit
 from ..learn.manifold import MANIFOLDS, check_umap
 from ..objective import PICTURE_RECIPES, RECIPES, expand
+from ..transfer.features import FeatureExtractor
 
 BASELINE_ORDER = ("raw", "pca", "random_projection", "kmeans")
 # those that are as good as the best learned code on some data set of benchmarks/where_learning_pays.py
@@ -57,6 +59,8 @@ class Rival:
     varies    whether its fit depends on the seed
     minutes   forecast of all its fits, or None
     bytes     forecast of the most memory one fit takes, 0 where it is not known
+    backbone  the pre-trained net whose features these are, and `stages` those of its stages
+    heading   the name as it is printed, where it is not the name itself
     """
 
     name: str
@@ -68,11 +72,14 @@ class Rival:
     path: str = ""
     minutes: float | None = None
     bytes: int = 0
+    backbone: str = ""
+    stages: tuple[str, ...] = ()
+    heading: str = ""
 
     @property
     def title(self) -> str:
         """The name as it is printed."""
-        return TITLES.get(self.name, self.name)
+        return self.heading or TITLES.get(self.name, self.name)
 
     @property
     def name_of_file(self) -> str:
@@ -92,6 +99,8 @@ class Rival:
 
         errors  SentenceError for a sentence that cannot be read
         """
+        if self.backbone:
+            return FeatureExtractor(self.backbone, list(self.stages), random_state=seed)
         if self.name == "raw":
             return RawFeatures()
         if self.name == "pca":
@@ -112,9 +121,11 @@ def line_up(
     codes: tuple[str, ...],
     task: str | None,
     wanted: tuple[str, ...] = (),
+    nets: Sequence[Rival] = (),
 ) -> list[Rival]:
     """All rivals, in the order in which a time limit keeps them.
 
+    nets  the features of pre-trained nets, of which `nets.Nets` makes rivals
     Beyond RECIPE_ORDER recipes race only where they are wanted, and so do manifold learners.
     """
     pictures = schema.kind == "image"
@@ -125,6 +136,7 @@ def line_up(
         rivals.append(Rival("logistic", "control", varies=False))
     if task is not None:
         rivals.append(Rival("forest", "control"))
+    rivals += nets
     taken = {rival.name for rival in rivals}
     for path in codes:
         name = _unique(Path(path).stem, taken)
@@ -155,7 +167,7 @@ def keep_named(rivals: list[Rival], wanted: tuple[str, ...], objectives: tuple[s
             )
     if not wanted:
         return rivals
-    own = {rival.name for rival in rivals if rival.role == "given" or rival.sentence in objectives}
+    own = {rival.name for rival in rivals if rival.role == "given" or rival.backbone or rival.sentence in objectives}
     return [rival for rival in rivals if rival.name in {"raw", *wanted, *own}]
 
 
@@ -186,12 +198,17 @@ def foretold(rival: Rival, rows: Any) -> Forecast:
         return _known(UMAP_COMPILES + UMAP_PER_LANDMARK * min(rival.build(0).landmarks, rows_of(rows)))
     if not rival.learned and rival.name != "isomap":
         return _known(0.0)
+    if rival.learned:
+        return on_one_thread(lambda: forecast_of_fit(rival.build(0), rows, seconds=MEASURED_SECONDS))
+    return on_one_thread(lambda: _known(_forecast_isomap(rival, rows)))
+
+
+def on_one_thread(work: Callable[[], Forecast]) -> Forecast:
+    """What `work` gives, run as a worker runs it."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        if rival.learned:
-            return forecast_of_fit(rival.build(0), rows, seconds=MEASURED_SECONDS)
-        return _known(_forecast_isomap(rival, rows))
+        return work()
     finally:
         torch.set_num_threads(threads)
 

@@ -73,6 +73,7 @@ def _budget_lines(found: Findings) -> list[str]:
 
 def _code_words(rival: Rival, title: str, width: int) -> str:
     kind = f"the code {title}" if rival.learned or rival.role == "given" else f"{title}"
+    kind = f"the features of {title}" if rival.backbone else kind
     return f"{kind} ({width} numbers per row)" if rival.role == "code" else kind
 
 
@@ -151,9 +152,9 @@ def _fidelity_sentences(found: Findings) -> list[str]:
     name = choice.winner
     lines = [
         f"Fidelity, not usefulness: without labels nobody can say which code helps a later task. "
-        f"Of the codes of {found.width} numbers, {found.title(name)} is the smallest of those that keep "
-        f"neighbourhoods best: {values[name]:.3f} (mean of trustworthiness and continuity; 1 is raw features, "
-        f"{race.fidelity_chance:.2f} chance)."
+        f"Of the codes of {race.units.get(name, found.width)} numbers, {found.title(name)} is the smallest of those "
+        f"that keep neighbourhoods best: {values[name]:.3f} (mean of trustworthiness and continuity; 1 is raw "
+        f"features, {race.fidelity_chance:.2f} chance)."
     ]
     others = [found.title(one) for one in choice.ties if one != name]
     if others:

@@ -32,6 +32,7 @@ from ..report import Progress
 from .findings import find
 from .jobs import given_codes
 from .look import WIDEST, leaks, looked_at, time_columns, time_gap
+from .nets import Nets
 from .parts import (
     DRAWS,
     MOST_LABELLED_ROWS,
@@ -43,7 +44,7 @@ from .parts import (
     shortened,
 )
 from .race import Race
-from .rivals import Rival, default_code_size, foretold, keep_named, line_up, quoted
+from .rivals import Rival, default_code_size, foretold, keep_named, line_up, on_one_thread, quoted
 from .verdict import conclude, read_verdict
 
 QUICK_SHARE = 4
@@ -86,6 +87,8 @@ class Study:
     quick : at most 10,000 rows, 500 labels, one seed, a quarter of the steps
     code_size : units of every code, default half the encoded columns, within 2 to 64
     objectives, codes : the user's own sentences, and files of codes, as further rivals
+    backbone : pre-trained nets whose features race as well, "file:NET.npz" for the last stage, "NAME::STAGE" or
+        "NAME::all" for others
     rivals : names of the built-in rivals to keep (raw always stays), default all but isomap, umap and the recipes
         k_sparse, deep and invariant_mild, which race only when they are named
     max_latency_ms, max_size_mb : budgets for the winner, head included
@@ -108,6 +111,7 @@ class Study:
     code_size: int | None = None
     objectives: Sequence[str] = ()
     codes: Sequence[str] = ()
+    backbone: Sequence[str] = ()
     rivals: Sequence[str] = ()
     max_latency_ms: float | None = None
     max_size_mb: float | None = None
@@ -117,6 +121,7 @@ class Study:
     say: Callable[[str], None] = print
     warnings_: list[str] = field(default_factory=list)
     missing_: list[tuple[str, str]] = field(default_factory=list)
+    nets_: Nets = field(default_factory=lambda: Nets(()))
 
     def run(self) -> dict[str, Any]:
         """Do the study (or continue it) and return the verdict, as verdict.json holds it.
@@ -124,6 +129,7 @@ class Study:
         errors  DataError, SentenceError, RunError (another run in `out`)
         """
         self._check_options()
+        self.nets_ = Nets((self.backbone,) if isinstance(self.backbone, str) else self.backbone)
         data = self._load(self.data, self.label)
         folder = Path(self.out) if self.out is not None else Path(f"study-{data.name}")
         test = None if self.test is None else self._load(self.test, self.label if isinstance(self.label, str) else None)
@@ -141,7 +147,10 @@ class Study:
         train_x = parts.rows("train")
         schema = Schema.fit(train_x)
         width = self.code_size or default_code_size(schema.features)
+        for one in (data, *([] if test is None else [test])):
+            self.nets_.refuse(one.x)
         self._look(parts, train_x, schema)
+        self.warnings_ += self.nets_.notes(train_x)
         plan = self._plan(parts, train_x, schema, width)
         self._announce(parts, schema, plan, width, run.resumed)
         race = Race(parts, plan.rivals, run.state, self.seeds_used, self.draws, self.seed, plan.workers)
@@ -205,6 +214,7 @@ class Study:
 
     def _options(self, data: Data) -> dict[str, Any]:
         label = self.label if isinstance(self.label, str | None) else "given"
+        nets = {"backbone": self.nets_.record()} if self.nets_.names else {}
         return {
             "command": "study",
             "data": data.name,
@@ -220,6 +230,7 @@ class Study:
             "objectives": list(self.objectives),
             "rivals": list(self.rivals),
             "codes": [str(path) for path in self.codes],
+            **nets,
             "max_latency_ms": self.max_latency_ms,
             "max_size_mb": self.max_size_mb,
             "time_limit": self.time_limit,
@@ -291,7 +302,8 @@ class Study:
 
     def _plan(self, parts: Parts, train_x: Any, schema: Schema, width: int) -> Plan:
         names = tuple(self.rivals)
-        rivals = line_up(schema, width, tuple(self.objectives), tuple(str(p) for p in self.codes), parts.task, names)
+        given, nets = tuple(str(path) for path in self.codes), self.nets_.rivals()
+        rivals = line_up(schema, width, tuple(self.objectives), given, parts.task, names, nets)
         rivals = keep_named(rivals, names, tuple(self.objectives))
         workers = self.workers or max(1, min(os.cpu_count() or 1, 8))
         planned: list[Rival] = []
@@ -317,6 +329,8 @@ class Study:
         if rival.role == "given":
             given_codes(rival.path, parts)
             self.missing_.append((rival.title, "its size and latency are not known: no budget is held against it"))
+        if rival.backbone:
+            self.missing_.append((f"local_smoothness of {rival.title}", "thousands of passes through a large net"))
         if self.quick and rival.learned:
             coder = rival.build(0)
             held = int(rows_of(train_x) * coder.validation)
@@ -324,8 +338,14 @@ class Study:
             rival = replace(rival, epochs=epochs)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # an untrained net has dead units, half the rows a torn graph
-            told = foretold(rival, train_x)
+            told = foretold(rival, train_x) if not rival.backbone else self._foretold(rival, train_x, parts)
         return replace(rival, minutes=(told.seconds + scoring) / 60, bytes=told.bytes)
+
+    def _foretold(self, rival: Rival, train_x: Any, parts: Parts) -> Forecast:
+        data = parts.data
+        coded = rows_of(data.x) if data.total is None else data.total  # codes.parquet holds every row
+        test = 0 if parts.test is None else len(parts.report)
+        return on_one_thread(lambda: self.nets_.foretold(rival, train_x, coded + test))
 
     def _announce(self, parts: Parts, schema: Schema, plan: Plan, width: int, resumed: bool) -> None:
         shape = " x ".join(str(size) for size in schema.shape)

@@ -74,6 +74,7 @@ def verdict_of(found: Findings) -> dict[str, Any]:
         "seconds": round(found.seconds, 1),
         "machine": machine(),
         "objectives": {r.name: r.sentence for r in race.rivals if r.learned},
+        "backbones": study.nets_.facts(),
     }
 
 

@@ -240,10 +240,11 @@ def folded(model: Pipeline) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
 
     Scores of two classes stand in two columns. errors: DataError for heads that are no linear map (neighbours)
     """
-    head = model.named_steps["head"]
+    head: Any = model.named_steps["head"]
     head = getattr(head, "best_estimator_", head)
     if isinstance(head, NearestMean):
-        weight, intercept = 2 * head.means_.T, -(head.means_**2).sum(1)
+        means: np.ndarray = head.means_
+        weight, intercept = 2 * means.T, -np.square(means).sum(1)
     elif hasattr(head, "coef_"):
         weight, intercept = np.atleast_2d(head.coef_).T, np.atleast_1d(head.intercept_)
     else:
