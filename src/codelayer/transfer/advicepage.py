@@ -69,8 +69,8 @@ def _stages(made: Report, found: Advice) -> None:
     lines = []
     for title, scores, strong in (("this net", d.net, True), ("the same net untrained", d.twin, False)):
         means = np.array([scores[s].mean for s in d.stages])
-        half = 1.96 * np.array([scores[s].error for s in d.stages])
-        lines.append(Series(title, places, means, means - half, means + half, emphasis=strong, dashed=not strong))
+        low, high = np.array([scores[s].ends for s in d.stages]).T
+        lines.append(Series(title, places, means, low, high, emphasis=strong, dashed=not strong))
     name = "balanced accuracy" if d.task == "class" else "R2"
     drawn = curves(lines, "stage, from the input on", name, log_x=False, chance=d.chance)
     made.figure(
@@ -89,12 +89,10 @@ def _candidates(made: Report, found: Advice) -> None:
     made.section("The race")
     shown = [one for one in found.raced if one.score is not None]
     ended = [f"{one.candidate.name}{'' if one.finished else ' (ended early)'}" for one in shown]
-    half = [1.96 * one.told.error for one in shown]
     drawn = bars(
         ended,
         [one.told.mean for one in shown],
-        [one.told.mean - h for one, h in zip(shown, half, strict=True)],
-        [one.told.mean + h for one, h in zip(shown, half, strict=True)],
+        *zip(*(one.told.ends for one in shown), strict=True),
         chance=d.chance if d.task == "class" else None,
         x_label="balanced accuracy" if d.task == "class" else "R2",
         highlight=next((at for at, one in enumerate(shown) if one is found.chosen), None),

@@ -41,9 +41,9 @@ def scored_text(one: Raced, d: Diagnosis) -> str:
     name = "balanced accuracy" if d.task == "class" else "R2"
     if one.score is None:
         return "not scored"
-    half = 1.96 * one.score.error
+    low, high = one.score.ends
     chance = f" (chance {d.chance:.3f})" if d.task == "class" else ""
-    return f"{name} {one.score.mean:.3f} [{one.score.mean - half:.3f}, {one.score.mean + half:.3f}]{chance}"
+    return f"{name} {one.score.mean:.3f} [{low:.3f}, {high:.3f}]{chance}"
 
 
 def _rows(found: Advice) -> str:

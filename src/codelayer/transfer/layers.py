@@ -238,9 +238,7 @@ class _Job:
             progress.update(progress.done + 1, note=f"seed {seed}, {one.name}")
         return found
 
-    def _scored(
-        self, source: Learned, way: Way, lesson: Lesson, spare: np.ndarray
-    ) -> tuple[np.ndarray, float, float]:
+    def _scored(self, source: Learned, way: Way, lesson: Lesson, spare: np.ndarray) -> tuple[np.ndarray, float, float]:
         started = time.perf_counter()
         net = learned(source, way, lesson)
         seconds = time.perf_counter() - started

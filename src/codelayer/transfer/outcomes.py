@@ -196,11 +196,7 @@ def merged(results: Sequence[LayerTransfer]) -> LayerTransfer:
     kinds = {(one.shift, one.blocks, tuple(one.counts)) for one in results}
     if len(kinds) != 1:
         raise DataError(f"{len(kinds)} kinds of results cannot be put together", "merge equal shifts, nets and counts")
-    outcomes = [
-        replace(one, seed=1000 * at + one.seed)
-        for at, result in enumerate(results)
-        for one in result.outcomes
-    ]
+    outcomes = [replace(one, seed=1000 * at + one.seed) for at, result in enumerate(results) for one in result.outcomes]
     first = results[0]
     return LayerTransfer(
         outcomes,

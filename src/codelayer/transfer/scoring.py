@@ -52,10 +52,16 @@ class Scored:
         gap = self.points - other.points
         return float(gap.mean()), float(gap.std(ddof=1) / len(gap) ** 0.5)
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The 95 % interval of the mean; balanced accuracy and R2 do not pass 1."""
+        half = 1.96 * self.error
+        return self.mean - half, max(self.mean, min(1.0, self.mean + half))
+
     def record(self) -> dict[str, float]:
         """Plain numbers: mean, error, low and high of the 95 % interval."""
-        half = 1.96 * self.error
-        return {"mean": self.mean, "error": self.error, "low": self.mean - half, "high": self.mean + half}
+        low, high = self.ends
+        return {"mean": self.mean, "error": self.error, "low": low, "high": high}
 
 
 def folds_of(
