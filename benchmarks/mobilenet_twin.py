@@ -1,8 +1,8 @@
 """What are ImageNet weights worth, frozen and fine-tuned?  python benchmarks/mobilenet_twin.py
 
 MobileNet v1 0.25 at 64 pixels beside its random twin: a linear head on the last stage and on all stages, fine-tuning
-(from a probe), and the twin trained from scratch, on CIFAR-10, handwritten digits and cells cut out of blood smears, 5 and 20
-labels per class, 3 draws of labelled rows; balanced accuracy on rows that chose nothing (needs the folder
+(from a probe), and the twin trained from scratch, on CIFAR-10, handwritten digits and cells cut out of blood smears, 5
+and 20 labels per class, 3 draws of labelled rows; balanced accuracy on rows that chose nothing (needs the folder
 CODELAYER_DATA; some 15 minutes on one core). Runs lie in results/mobilenet_twin_runs.jsonl, so that a stopped one goes
 on.
 """

@@ -93,9 +93,9 @@ def twin() -> str:
     return "\n\n".join(
         [
             "## What ImageNet weights are worth",
-            f"MobileNet v1 0.25 at {result['size']} pixels beside the same net with random weights; balanced accuracy on "
-            "up to 500 rows that chose nothing, labels per class, mean of the draws of labelled rows with Student's 95 % "
-            "interval.",
+            f"MobileNet v1 0.25 at {result['size']} pixels beside the same net with random weights; balanced accuracy "
+            "on up to 500 rows that chose nothing, labels per class, mean of the draws of labelled rows with Student's "
+            "95 % interval.",
             table(columns, rows),
             about(result),
         ]
