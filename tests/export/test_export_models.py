@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import warnings
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from coder_cases import QUICK, frame, grey, rows
+from transfer_cases import net_file, pictures
 
 import codelayer
 from codelayer import (
@@ -25,9 +27,12 @@ from codelayer import (
     RawFeatures,
     Umap,
 )
+from codelayer.bundle import LATER
 from codelayer.export import feeds, onnx_bytes, session, to_onnx, to_torch_export
 from codelayer.export.core import _PARTS
 from codelayer.registry import names
+from codelayer.transfer import FeatureExtractor, FineTunedClassifier
+from codelayer.transfer.headed import as_headed
 
 
 def learned(objective: str, net: str = "auto", code_size: int = 4) -> Autoencoder:
@@ -79,7 +84,9 @@ def test_the_export_codes_as_the_coder_does_whatever_the_number_of_rows(fitted):
 
 def test_every_kind_of_bundle_is_exported_or_refused_by_name():
     exported = {kind.kind_name for kind in _PARTS} | {"headed", "forest"}
-    refused = {"dictionary", "isomap", "umap"}
+    refused = {"dictionary", "isomap", "umap", *LATER}  # the last are nets that were trained elsewhere
+    for later in LATER.values():
+        importlib.import_module(f"codelayer.{later}")
     assert set(names("kind")) == exported | refused
 
 
@@ -91,6 +98,17 @@ def test_codes_that_are_iterated_or_looked_up_are_refused_by_name(coder, tmp_pat
         to_onnx(coder, tmp_path / "m.onnx")
     assert list(tmp_path.iterdir()) == []
     assert Umap.kind_name == "umap"  # refused as Isomap is: both look rows up among landmarks
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_features_of_a_backbone_are_refused_by_name(tmp_path):
+    x, y = pictures(20)
+    net = f"file:{net_file(tmp_path)}"
+    tuned = FineTunedClassifier(net, epochs=1).fit(x, y)
+    for model in (FeatureExtractor(net, cache=None).fit(x), as_headed(tuned, x)):
+        with pytest.raises(ExportError, match="FeatureExtractor"):
+            to_onnx(model, tmp_path / "m.onnx")
+    assert not (tmp_path / "m.onnx").exists()
 
 
 def test_a_bundle_is_exported_by_its_path_with_what_it_is_in_the_metadata(tmp_path):
