@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -100,9 +101,10 @@ def test_what_has_shifted_is_told_from_classes_and_from_how_well_rows_are_told_a
 # --- short lists ----------------------------------------------------------------------------------------------------
 
 
+@lru_cache
 def all_diagnoses() -> list[Diagnosis]:
     little = [planted(k, n=30) for k in ({"a": 1.0, "b": 5.0}, {"a": 5.0, "b": 0.1})]
-    much = [planted(k, n=300) for k in ({"a": 1.0, "b": 6.0}, {"a": 6.0, "b": 0.1})]
+    much = [planted(k, n=150) for k in ({"a": 1.0, "b": 6.0}, {"a": 6.0, "b": 0.1})]
     shifted = planted({"a": 1.0, "b": 5.0}, n=30)
     shifted.shift = "input"
     return [*little, *much, shifted]

@@ -11,6 +11,7 @@ from codelayer.errors import DataError
 from codelayer.transfer.heads import ALPHAS, LinearHead, RidgeHead, folded, make_head
 from codelayer.transfer.scoring import Joint, Scored, folds_of, probe, row_weights, scored
 from codelayer.transfer.similarity import distances, frechet, mmd
+from codelayer.transfer.weak import leep
 
 RNG = np.random.default_rng(0)
 
@@ -229,3 +230,29 @@ def test_distances_are_small_for_halves_of_one_set_and_saturate_for_two():
         distances(a[:5], a[100:])
     with pytest.raises(DataError, match="width"):
         distances(a[:, :3], a)
+
+
+# --- scores without training ----------------------------------------------------------------------------------------
+
+
+def test_leep_is_its_definition_one_row_after_the_other():
+    rng = np.random.default_rng(0)
+    shares, y = rng.dirichlet(np.ones(4), 30), rng.integers(0, 3, 30)
+    total = 0.0
+    for i in range(30):
+        told = 0.0
+        for z in range(4):
+            both = sum(shares[k, z] for k in range(30) if y[k] == y[i]) / 30
+            told += both / (sum(shares[k, z] for k in range(30)) / 30) * shares[i, z]
+        total += np.log(told) / 30
+    assert leep(shares, y) == pytest.approx(total, rel=1e-12)
+
+
+def test_leep_is_0_where_source_classes_tell_the_label_and_the_entropy_where_they_tell_nothing():
+    y = np.arange(40) % 2
+    assert leep(np.eye(2)[y], y) == pytest.approx(0)
+    assert leep(np.full((40, 5), 0.2), y) == pytest.approx(np.log(0.5))
+    with pytest.raises(DataError, match="no probabilities"):
+        leep(np.ones((40, 2)), y)
+    with pytest.raises(DataError, match="do not fit"):
+        leep(np.full((3, 2), 0.5), y)

@@ -136,13 +136,15 @@ def _evidence(made: Report, found: Advice) -> None:
             rows,
             "Whether source and target are told apart. Over data sets these hardly follow what transfer is worth.",
         )
-    if found.facts["logme"]:
+    weak = found.facts["weak"]
+    if weak:
         made.section("Scores without training", closed=True)
-        rows = [[stage, value] for stage, value in found.facts["logme"].items()]
+        rows = [[f"LogME of {stage}", value] for stage, value in weak["logme"].items()]
+        rows += [] if weak["leep"] is None else [["LEEP of the net's own head", weak["leep"]]]
         made.table(
-            ["stage", "LogME"],
+            ["score", "nats per row"],
             rows,
-            "Log evidence per row: a weak guide, shown as such. It costs as much as a probe, which is the better one.",
+            "A weak guide, shown as such: LogME costs as much as a probe, which is the better one.",
         )
     made.section("How it was done", closed=True)
     net = found.facts["net"]

@@ -24,7 +24,6 @@ from ..data.labels import as_labels
 from ..data.rows import rows_of, take
 from ..errors import CodelayerError, DataError
 from ..learn.heads import plain_label
-from ..measure.evidence import logme
 from ..measure.probes import score
 from ..nets.backbone import Backbone
 from .candidates import Candidate, always, short_list, textbook
@@ -36,11 +35,11 @@ from .race import RUNGS, Race, Raced, order_of
 from .rawrows import raw_features, raw_scores
 from .scoring import folds_of
 from .similarity import distances
+from .weak import weak_scores
 from .winner import OwnCode, Winner
 
 STRATEGIES = ("race", "textbook")
 BUDGET = 600.0
-WEAK_ROWS = 500
 
 
 @dataclass
@@ -168,7 +167,7 @@ def advise(
         "strategy": strategy,
         "budget_seconds": float(budget),
         "net": made.backbone_.record() | {"source": {}},
-        "logme": _weak_scores(stages, targets, task),
+        "weak": {} if task != "class" else weak_scores(made.backbone_, rows, stages, targets, seed),
     }
     order += [one for one in raced if one not in order]
     found = Advice(net.name, diagnosis, order, chosen, model, guided, [], list(made.notes_), seconds, facts)
@@ -236,19 +235,8 @@ def tell_shift(
     return (*told_shift(zero, chance, same, most["auc"] if most["auc_low"] > 0.5 else 0.5), apart)
 
 
-def _weak_scores(stages: Mapping[str, np.ndarray], y: np.ndarray, task: str) -> dict[str, float]:
-    """LogME of every stage: shown as what it is, weak."""
-    if task != "class":
-        return {}
-    return {stage: _value(logme(one, y, rows=WEAK_ROWS)) for stage, one in stages.items()}
-
-
 def _named(order: Sequence[Raced], name: str) -> Raced:
     found = next((one for one in order if one.candidate.name == name), None)
     if found is None:
         raise CodelayerError(f"{name} did not finish within the budget", "give a larger budget")
     return found
-
-
-def _value(reading: Any) -> float:
-    return float(getattr(reading, "value", reading))
