@@ -22,7 +22,7 @@ from codelayer.measure.probes import score
 from codelayer.transfer.candidates import DEFAULT, FROZEN, always, textbook
 from codelayer.transfer.diagnosis import diagnose
 from codelayer.transfer.features import FeatureExtractor
-from codelayer.transfer.race import Race, order_of
+from codelayer.transfer.race import Race, choice
 from codelayer.transfer.rawrows import raw_features, raw_scores
 from codelayer.transfer.scoring import folds_of
 
@@ -72,7 +72,7 @@ def cell(net: str, place: str, count: int, draw: int, stages: Any, twins: Any, r
         "target": place,
         "count": count,
         "draw": draw,
-        "chosen": order_of(raced)[0].candidate.name,
+        "chosen": choice(raced, d.helps).candidate.name,
         "highest": max(raced, key=lambda one: one.score.mean).candidate.name,
         "textbook": said,
         "reached": reached,

@@ -77,6 +77,19 @@ def test_numbers_are_tuned_for_as_numbers(run, place):
     assert '"number"' in (place / "n.csv").read_text().splitlines()[0]
 
 
+def test_a_picture_that_cannot_be_read_is_told(run, place):
+    from PIL import Image
+
+    x, y = pictures(12)
+    for at, (picture, label) in enumerate(zip(x, y, strict=True)):
+        (place / "folder" / label).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(place / "folder" / label / f"{at}.png")
+    (place / "folder" / "top" / "bad.png").write_bytes(b"nonsense")
+    status, said, _ = run("features folder --backbone file:net.npz --out folder.npy")
+    assert status == 0
+    assert "1 could not be read and were left out, first top/bad.png" in said
+
+
 def test_a_range_test_draws_the_loss(run, place):
     status, said, _ = run("finetune known.npz --backbone file:net.npz --range-test rates.html")
     assert status == 0

@@ -15,9 +15,10 @@ from codelayer.transfer import advise
 from codelayer.transfer.advicetext import changes_at
 from codelayer.transfer.candidates import DEFAULT, SCRATCH, Candidate, always, short_list, textbook
 from codelayer.transfer.diagnosis import Diagnosis, diagnose, extrapolated, told_shift
-from codelayer.transfer.race import Race, Raced, order_of
+from codelayer.transfer.race import Race, Raced, choice, order_of
 from codelayer.transfer.rawrows import raw_scores
 from codelayer.transfer.scoring import Scored, folds_of
+from codelayer.transfer.winner import Winner
 
 pytestmark = pytest.mark.filterwarnings("ignore:pictures of", "ignore:.*unlabelled")
 
@@ -143,6 +144,17 @@ def test_the_default_is_taken_unless_another_is_ahead_by_more_than_luck():
     assert order_of([raced("out", np.ones(8), ended="late"), default])[0] is default
 
 
+def test_raw_rows_are_taken_where_the_net_does_not_help_and_they_are_as_good():
+    default = raced(DEFAULT, [1, 1, 1, 1, 0, 1, 1, 1])
+    raw = Raced(Candidate("raw", "raw", ""), Scored(np.array([1, 1, 1, 0, 1, 1, 0, 1.0])))
+    worse = Raced(Candidate("raw", "raw", ""), Scored(np.array([1, 0, 0, 0, 0, 1, 0, 1.0])))
+    assert choice([default, raw], helps=False) is raw
+    assert choice([default, raw], helps=True) is default
+    assert choice([default, worse], helps=False) is default
+    with pytest.raises(CodelayerError, match="no candidate finished"):
+        choice([raced("x", [1, 0], ended="late")], helps=True)
+
+
 def test_candidates_that_train_climb_and_the_worse_half_drops_out_but_for_scratch():
     asked = []
 
@@ -211,6 +223,18 @@ def test_the_winner_is_saved_and_predicts_the_same_from_its_bundle(found, tmp_pa
     advice, x, _ = found
     advice.model.save(tmp_path / "won")
     np.testing.assert_array_equal(codelayer.load(tmp_path / "won").predict(x), advice.model.predict(x))
+
+
+@pytest.mark.parametrize("name", ["forest on raw rows", "linear head on raw rows", DEFAULT, "nearest mean on stage2"])
+@pytest.mark.parametrize("as_float", [False, True])
+def test_whatever_wins_is_saved_as_it_predicts(found, tmp_path, name, as_float):
+    x, y = pictures(30)
+    x = x / 255 if as_float else x
+    advice = found[0] if not as_float else advise(found[0].model.extractor.backbone_, x, y, 0, cache=None)
+    chosen = next(one.candidate for one in advice.raced if one.candidate.name == name)
+    winner = Winner(advice.model.extractor, chosen, advice.model.race).fit()
+    winner.save(tmp_path / "won")
+    np.testing.assert_array_equal(codelayer.load(tmp_path / "won").predict(x), winner.predict(x))
 
 
 def test_the_textbook_strategy_takes_what_the_textbook_says(tmp_path):

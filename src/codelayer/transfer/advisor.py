@@ -31,7 +31,7 @@ from .diagnosis import Diagnosis, diagnose, told_shift
 from .features import AUTO, FeatureExtractor, schema_for
 from .heads import make_head
 from .opening import open_backbone
-from .race import RUNGS, Race, Raced, order_of
+from .race import RUNGS, Race, Raced, choice, order_of
 from .rawrows import raw_features, raw_scores
 from .scoring import folds_of
 from .similarity import distances
@@ -154,7 +154,7 @@ def advise(
     trained = [one for one in trained if one.trains] if budget > 0 else []
     raced = race.run([*always(diagnosis), *trained], (1.0,) if strategy == "textbook" else RUNGS)
     order = order_of(raced)
-    chosen = _named(order, guided[0].name) if strategy == "textbook" else order[0]
+    chosen = _named(order, guided[0].name) if strategy == "textbook" else choice(raced, diagnosis.helps)
     ran = time.perf_counter()
     model = Winner(made, chosen.candidate, race).fit()
     ended = time.perf_counter()
@@ -169,7 +169,8 @@ def advise(
         "net": made.backbone_.record() | {"source": {}},
         "weak": {} if task != "class" else weak_scores(made.backbone_, rows, stages, targets, seed),
     }
-    order += [one for one in raced if one not in order]
+    order = [chosen, *(one for one in [*order, *raced] if one is not chosen)]
+    order = [one for at, one in enumerate(order) if all(one is not other for other in order[:at])]
     found = Advice(net.name, diagnosis, order, chosen, model, guided, [], list(made.notes_), seconds, facts)
     from .advicetext import sentences
 

@@ -51,6 +51,7 @@ def features(
     codes = _told(lambda: made.fit(read.x)).transform(read.x)
     write_features(out, codes, read)
     print(f"{len(codes)} rows, {codes.shape[1]} units of {', '.join(made.stages_)} of {backbone}: {out}")
+    _say_skipped(read)
     for note in made.notes_:
         print(f"note: {note}")
 
@@ -109,6 +110,7 @@ def advise(
         seed=seed,
     )
     print(found)
+    _say_skipped(read)
     for note in found.notes:
         print(f"note: {note}")
     folder = Path(out or f"advice-{read.name}")
@@ -171,12 +173,22 @@ def finetune(
     folder = Path(out or f"finetuned-{read.name}")
     for line in tuned(read, backbone, options, size, seed, folder):
         print(line)
+    _say_skipped(read)
 
 
 def _rows(data: str, label: str | None) -> Any:
     from ..data.load import load_data
 
     return load_data(data, label=label)
+
+
+def _say_skipped(read: Any) -> None:
+    """What was mended or could not be read on the way."""
+    for note in read.notes:
+        print(f"note: {note}")
+    if read.skipped:
+        key, why = read.skipped[0]
+        print(f"note: {len(read.skipped)} could not be read and were left out, first {key}: {why}")
 
 
 def _told(work: Any) -> Any:

@@ -236,6 +236,21 @@ def order_of(raced: Sequence[Raced]) -> list[Raced]:
     return [*first, default, *(one for one in able if one not in first and one is not default)]
 
 
+def choice(raced: Sequence[Raced], helps: bool) -> Raced:
+    """The best of `order_of`; where the net does not help, raw rows if they are within one standard error of it.
+
+    errors  CodelayerError: nothing finished
+    """
+    order = order_of(raced)
+    if not order:
+        raise CodelayerError("no candidate finished", "give a larger budget")
+    raw = next((one for one in order if one.candidate.kind == RAW), None)
+    if helps or raw is None or order[0].score is None:
+        return order[0]
+    gap, error = order[0].told.beyond(raw.told)
+    return raw if gap <= error else order[0]
+
+
 def _surely(one: Raced, default: Raced) -> float:
     if one.score is None or default.score is None:
         return -np.inf

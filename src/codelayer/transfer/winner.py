@@ -19,7 +19,8 @@ from ..data.schema import Schema
 from ..errors import DataError
 from ..learn.autoencoder import Autoencoder
 from ..learn.baselines import RawFeatures
-from ..learn.coder import Coder
+from ..learn.forest import Forest
+from ..learn.headed_forest import ForestHead, HeadedForest
 from ..learn.heads import Head, Headed, plain_label
 from .candidates import OWN, RAW, TOGETHER, Candidate
 from .features import FeatureExtractor
@@ -98,7 +99,8 @@ class Winner:
     def save(self, path: str | Path, facts: Mapping[str, Any] | None = None) -> None:
         """Write what won as one bundle, the net inside it: `codelayer predict` and `codelayer.load` read it.
 
-        errors  DataError: a head or a forest on pictures that were shrunk first, which no bundle does
+        errors  DataError: a head or a forest on pictures that were shrunk first, which no bundle does; nothing is
+                written
         """
         one = self.candidate
         if one.trains and self.coder is None:
@@ -111,19 +113,22 @@ class Winner:
                 "bring the pictures to that size first: the net is not needed here",
             )
         if one.head == "forest":
-            raise DataError(f"{one.name} won: no net is needed", "`codelayer ship fit` fits and saves forests")
+            raw, codes = self._code(), self.race.raw
+            HeadedForest(raw, ForestHead.of(Forest.of(self.model).centred(codes))).save(path, facts)
+            return
         Headed(self._code(), self._head()).save(path, facts)
 
     def _shrinks(self) -> bool:
         schema = self.extractor.schema_
         return len(schema.shape) == 3 and max(schema.shape[:2]) > PIXELS
 
-    def _code(self) -> Coder:
+    def _code(self) -> Any:
         one, race = self.candidate, self.race
         if self.coder is not None:
             return self.coder
         if one.kind == RAW:
-            return RawFeatures(scale="none" if len(self.extractor.schema_.shape) == 3 else "auto").fit(race.rows)
+            levels = isinstance(race.rows, np.ndarray) and race.rows.ndim > 2 and race.rows.dtype != np.uint8
+            return RawFeatures(scale="none" if levels else "auto").fit(race.rows)
         if one.stage == TOGETHER:
             return self.extractor
         given = self.extractor
