@@ -26,9 +26,9 @@ from .candidates import Candidate
 from .fits import Target
 from .weighing import MOST_SMALLER
 
-EXPORTING = 2.0  # seconds of one graph, on one quiet core; these are multiplied by the pace of this machine now
-STARTING = 8.0  # until torch's exporter made its first one, in each process
-STARTED = 0.25  # a fresh interpreter with ONNX Runtime, which tells that pace
+EXPORTING = 3.0  # seconds of one graph, on one quiet core; these are multiplied by the pace of this machine now
+STARTING = 16.0  # until torch's exporter made its first one, in each process
+STARTED = 0.17  # a fresh interpreter with ONNX Runtime, which tells that pace
 OPENING = 0.7  # per candidate: a process of its own for memory, scores
 TIMING = 1.1  # per candidate: latency in turns, which is so many seconds on any machine
 SMALLER = 3.0  # per code that is tried as int8 and float16
