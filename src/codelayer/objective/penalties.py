@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -77,6 +78,20 @@ class Kl:
         return nats.sum().expand(len(trace.code))
 
 
+class _SquaredRows(torch.autograd.Function):
+    """The squared length of every row of a matrix, (units, features) -> (units,); its gradient takes one pass."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor) -> Tensor:
+        ctx.save_for_backward(matrix)
+        return torch.linalg.vector_norm(matrix, dim=1).square()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        (matrix,) = ctx.saved_tensors
+        return matrix * (2 * grads[0]).unsqueeze(1)
+
+
 @part("penalty")
 @dataclass(frozen=True)
 class Contractive:
@@ -124,7 +139,7 @@ class Contractive:
         return self._squared_norm(trace.encode, trace.seen, trace)
 
     def _closed(self, trace: Trace, weight: Tensor, slope: Tensor) -> Tensor:
-        lengths = weight.square().sum(1)
+        lengths = cast(Tensor, _SquaredRows.apply(weight))
         if not self.hessian:
             return slope.square() @ lengths
         there = None
