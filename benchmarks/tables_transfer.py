@@ -109,6 +109,22 @@ def _score(row: dict[str, Any] | None) -> str:
     return f"{row['mean']:.3f}" if half is None else f"{row['mean']:.3f} ± {half:.3f} (n {row['n']})"
 
 
+def minutes() -> str:
+    """What advice on many pictures takes."""
+    result = load("advice_time")
+    if result is None:
+        return ""
+    (row,) = result["rows"]
+    told = (
+        f"Advice on {row['rows']:,} labelled pictures of CIFAR-10 (MobileNet v1 0.25 at 64 pixels, stages in the cache, "
+        f"{row['budget']:.0f} s for candidates that train, one thread): {row['seconds']:.0f} s, of which "
+        f"{row['parts']['diagnosis']:.0f} to diagnose, {row['parts']['race']:.0f} to race and {row['parts']['refit']:.0f} "
+        f"to fit the winner; 600 were asked for. Making the stages of the net takes {row['making_stages']:.0f} s, reading "
+        f"them from the cache {row['cache_hit_seconds']:.2f} s (2 asked)."
+    )
+    return "\n\n".join(["## What advice takes", told, about(result)])
+
+
 def sections() -> list[str]:
     """The sections that have results."""
-    return [part for part in (regret(), planted(), twin()) if part]
+    return [part for part in (regret(), planted(), twin(), minutes()) if part]
