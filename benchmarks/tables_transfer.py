@@ -115,12 +115,13 @@ def minutes() -> str:
     if result is None:
         return ""
     (row,) = result["rows"]
+    parts = row["parts"]
     told = (
-        f"Advice on {row['rows']:,} labelled pictures of CIFAR-10 (MobileNet v1 0.25 at 64 pixels, stages in the cache, "
-        f"{row['budget']:.0f} s for candidates that train, one thread): {row['seconds']:.0f} s, of which "
-        f"{row['parts']['diagnosis']:.0f} to diagnose, {row['parts']['race']:.0f} to race and {row['parts']['refit']:.0f} "
-        f"to fit the winner; 600 were asked for. Making the stages of the net takes {row['making_stages']:.0f} s, reading "
-        f"them from the cache {row['cache_hit_seconds']:.2f} s (2 asked)."
+        f"Advice on {row['rows']:,} labelled pictures of CIFAR-10 (MobileNet v1 0.25 at 64 pixels, stages in the "
+        f"cache, {row['budget']:.0f} s for candidates that train, one thread): {row['seconds']:.0f} s, of which "
+        f"{parts['diagnosis']:.0f} to diagnose, {parts['race']:.0f} to race and {parts['refit']:.0f} to fit the "
+        f"winner; 600 were asked for. Making the stages of the net takes {row['making_stages']:.0f} s, reading them "
+        f"from the cache {row['cache_hit_seconds']:.2f} s (2 asked)."
     )
     return "\n\n".join(["## What advice takes", told, about(result)])
 
