@@ -237,6 +237,24 @@ def test_whatever_wins_is_saved_as_it_predicts(found, tmp_path, name, as_float):
     np.testing.assert_array_equal(codelayer.load(tmp_path / "won").predict(x), winner.predict(x))
 
 
+def test_numbers_are_advised_on_as_numbers_and_the_winner_is_saved(tmp_path):
+    x, _ = pictures(60)
+    numbers = x.mean((1, 2, 3)) / 10 + 0.01
+    advice = advise(f"file:{net_file(tmp_path)}", x, numbers, 0, cache=None)
+    assert advice.facts["task"] == "number"
+    assert "R2" in str(advice)
+    assert "nearest mean" not in str([one.candidate.name for one in advice.raced])
+    for one in advice.raced:
+        winner = Winner(advice.model.extractor, one.candidate, advice.model.race).fit()
+        winner.save(tmp_path / "won.zip")
+        np.testing.assert_allclose(codelayer.load(tmp_path / "won.zip").predict(x), winner.predict(x), atol=1e-3)
+
+
+def test_every_head_tells_what_it_cost(found):
+    heads = [one for one in found[0].raced if not one.candidate.trains]
+    assert all(0 < one.to_fit < one.seconds for one in heads)
+
+
 def test_the_textbook_strategy_takes_what_the_textbook_says(tmp_path):
     x, y = pictures(30)
     advice = advise(f"file:{net_file(tmp_path)}", x, y, 0, strategy="textbook", cache=None)

@@ -24,8 +24,10 @@ from ..data.labels import as_labels
 from ..data.rows import rows_of, take
 from ..errors import CodelayerError, DataError
 from ..learn.heads import plain_label
+from ..measure.draws import task_of
 from ..measure.probes import score
-from ..nets.backbone import Backbone
+from ..nets.backbone import Backbone, random_twin
+from .advicetext import sentences
 from .candidates import Candidate, always, short_list, textbook
 from .diagnosis import Diagnosis, diagnose, told_shift
 from .features import AUTO, FeatureExtractor, schema_for
@@ -169,11 +171,8 @@ def advise(
         "net": made.backbone_.record() | {"source": {}},
         "weak": {} if task != "class" else weak_scores(made.backbone_, rows, stages, targets, seed),
     }
-    order = [chosen, *(one for one in [*order, *raced] if one is not chosen)]
-    order = [one for at, one in enumerate(order) if all(one is not other for other in order[:at])]
-    found = Advice(net.name, diagnosis, order, chosen, model, guided, [], list(made.notes_), seconds, facts)
-    from .advicetext import sentences
-
+    others = [one for one in order if one is not chosen] + [one for one in raced if not one.finished]
+    found = Advice(net.name, diagnosis, [chosen, *others], chosen, model, guided, [], list(made.notes_), seconds, facts)
     found.sentences = sentences(found)
     return found
 
@@ -187,8 +186,7 @@ def _targets(X: Any, y: Any) -> tuple[str, np.ndarray, np.ndarray]:
     labelled = np.flatnonzero(known_at)
     given = y.detach().cpu().numpy() if hasattr(y, "detach") else np.asarray(y, dtype=None)
     known = np.asarray(given.reshape(-1)[labelled].tolist())
-    number = known.dtype.kind == "f" and (known != np.round(known)).any()
-    if number:
+    if task_of(known) == "number":
         return "number", labelled, known.astype(np.float64)
     classes, counts = np.unique(known, return_counts=True)
     if len(classes) < 2:
@@ -203,8 +201,6 @@ def _targets(X: Any, y: Any) -> tuple[str, np.ndarray, np.ndarray]:
 
 
 def _twin(backbone: Backbone, cache: Any, seed: int) -> FeatureExtractor:
-    from ..nets.backbone import random_twin
-
     return FeatureExtractor(random_twin(backbone, seed), "all", AUTO, None, cache, seed)
 
 

@@ -62,7 +62,9 @@ def always(d: Diagnosis) -> list[Candidate]:
     count = len(d.stages)
     linear = [frozen(s, "ridge", "probes are nearly free", (at + 1) / count) for at, s in enumerate(d.stages)]
     last = d.stages[-1]
-    both = [frozen(TOGETHER, "ridge", "Head2Toe's simplest form"), frozen(last, "nearest_mean", "least to learn")]
+    both = [frozen(TOGETHER, "ridge", "Head2Toe's simplest form")]
+    if d.task == "class":
+        both.append(frozen(last, "nearest_mean", "least to learn"))
     earlier = [
         frozen(s, "svm", "the textbook's advice for little and different", (at + 1) / count)
         for at, s in enumerate(d.stages)

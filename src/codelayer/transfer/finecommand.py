@@ -12,9 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..data.load import Data
+from ..measure.draws import task_of
 from ..report import Progress, Report
 from .finetune import FineTunedClassifier, FineTunedRegressor
 from .headed import as_headed
@@ -24,11 +23,8 @@ from .opening import open_backbone
 def estimator(
     read: Data, backbone: str, options: Mapping[str, Any], size: int | None, seed: int, run: Any = None
 ) -> Any:
-    """An unfitted classifier, or a regressor where the labels are numbers that are no classes."""
-    labels: Any = read.labels
-    known = labels[~np.isnan(labels)] if labels.dtype.kind == "f" else None
-    number = known is not None and (known != np.round(known)).any()
-    kind: Any = FineTunedRegressor if number else FineTunedClassifier
+    """An unfitted classifier, or a regressor where the labels are numbers."""
+    kind: Any = FineTunedRegressor if task_of(read.labels) == "number" else FineTunedClassifier
     return kind(open_backbone(backbone, size, seed), random_state=seed, run=run, **options)
 
 

@@ -46,7 +46,27 @@ class Scaled(StandardScaler):
         return self
 
 
-class LinearHead(ClassifierMixin, BaseEstimator):
+class _LogOdds(ClassifierMixin, BaseEstimator):
+    """What gives log odds in the order of `classes_` gives probabilities and classes too."""
+
+    classes_: np.ndarray
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Log odds, (rows, classes)."""
+        raise NotImplementedError
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """(rows, classes), each row sums to 1."""
+        odds = self.decision_function(X)
+        odds = np.exp(odds - odds.max(1, keepdims=True))
+        return odds / odds.sum(1, keepdims=True)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable class, (rows,)."""
+        return self.classes_[self.decision_function(X).argmax(1)]
+
+
+class LinearHead(_LogOdds):
     """Multinomial logistic regression whose strength is chosen by stratified folds of its own rows.
 
     Parameters
@@ -90,16 +110,6 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return np.asarray(X, np.float64) @ self.coef_.T + self.intercept_
 
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """(rows, classes), each row sums to 1."""
-        odds = self.decision_function(X)
-        odds = np.exp(odds - odds.max(1, keepdims=True))
-        return odds / odds.sum(1, keepdims=True)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """The most probable class, (rows,)."""
-        return self.classes_[self.decision_function(X).argmax(1)]
-
 
 def _probe(x: np.ndarray, strength: float) -> LinearProbe:
     return LinearProbe(np.zeros(x.shape[1]), 1.0, "class", strength)
@@ -114,7 +124,7 @@ def _loss(x: np.ndarray, places: np.ndarray, train: np.ndarray, test: np.ndarray
     return -float(np.sum([np.log(shares[row, at]) if at >= 0 else np.log(1e-9) for row, at in enumerate(told)]))
 
 
-class RidgeHead(ClassifierMixin, BaseEstimator):
+class RidgeHead(_LogOdds):
     """Least squares on +1 and -1, its strength by leaving one row out in closed form; scores scaled to be log odds.
 
     The scale is one number, chosen so that the rows left out are told with the least loss; it moves no decision.
@@ -142,16 +152,6 @@ class RidgeHead(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         scores = np.asarray(X) @ self.coef_.T + self.intercept_
         return scores if len(self.classes_) > 2 else np.concatenate([-scores, scores], 1) / 2
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """(rows, classes), each row sums to 1."""
-        odds = self.decision_function(X)
-        odds = np.exp(odds - odds.max(1, keepdims=True))
-        return odds / odds.sum(1, keepdims=True)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """The most probable class, (rows,)."""
-        return self.classes_[self.decision_function(X).argmax(1)]
 
 
 def _temperature(errors: np.ndarray, y: np.ndarray, classes: np.ndarray) -> float:

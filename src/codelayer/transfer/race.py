@@ -19,7 +19,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from ..data.rows import take
 from ..errors import CodelayerError
@@ -27,11 +26,10 @@ from ..nets.backbone import Backbone
 from ..report import Progress
 from .candidates import DEFAULT, OWN, RAW, SCRATCH, TOGETHER, Candidate
 from .heads import make_head
+from .rawrows import forest
 from .scoring import Fold, Joint, Scored, scored
 
 RUNGS = (1 / 9, 1 / 3, 1.0)
-TREES = 100
-KEPT_PIXELS = 32
 MOST_EPOCHS = 30
 
 
@@ -108,8 +106,7 @@ class Race:
     def head(self, one: Candidate, train: np.ndarray) -> Any:
         """An unfitted head of a raw or frozen candidate."""
         if one.head == "forest":
-            kind: Any = RandomForestClassifier if self.task == "class" else RandomForestRegressor
-            return kind(TREES, random_state=self.seed, n_jobs=1)
+            return forest(self.task, self.seed)
         return self.head_on(self.features(one).shape[1], one.head, train)
 
     def head_on(self, width: int, head: str, train: np.ndarray) -> Any:
@@ -119,17 +116,16 @@ class Race:
 
     def cheap(self, one: Candidate) -> Raced:
         """Score a head on raw rows or frozen features; what the diagnosis knows already is not asked again."""
-        if one.name in self.known:
-            return Raced(one, self.known[one.name])
-        started, x = self.clock(), self.features(one)
-        score = scored(
-            lambda train, test: self.head(one, train).fit(x[train], self.y[train]).predict(x[test]),
-            self.y,
-            self.folds,
-            self.task,
-        )
-        taken = self.clock() - started
-        return Raced(one, score, seconds=taken, to_fit=taken / len(self.folds))
+        score = self.known.get(one.name)
+        if score is None:
+            x = self.features(one)
+            score = scored(
+                lambda train, test: self.head(one, train).fit(x[train], self.y[train]).predict(x[test]),
+                self.y,
+                self.folds,
+                self.task,
+            )
+        return Raced(one, score, seconds=score.seconds, to_fit=score.seconds / len(self.folds))
 
     def run(self, candidates: Sequence[Candidate], rungs: Sequence[float] = RUNGS) -> list[Raced]:
         """Score all; those that train go up the rungs while the budget lasts."""

@@ -43,13 +43,18 @@ def raw_features(x: Any, schema: Schema | None = None) -> np.ndarray:
     return found.reshape(len(found), -1)
 
 
+def forest(task: str = "class", seed: int = 0) -> Any:
+    """An unfitted forest of 100 trees, on one thread."""
+    kind: Any = RandomForestClassifier if task == "class" else RandomForestRegressor
+    return kind(TREES, random_state=seed, n_jobs=1)
+
+
 def raw_scores(
     raw: np.ndarray, y: np.ndarray, folds: Sequence[Fold], task: str = "class", seed: int = 0
 ) -> dict[str, Scored]:
-    """A forest of 100 trees and a linear head, on the same folds as everything else."""
+    """A forest and a linear head, on the same folds as everything else."""
 
-    def forest(train: np.ndarray, test: np.ndarray) -> np.ndarray:
-        kind: Any = RandomForestClassifier if task == "class" else RandomForestRegressor
-        return kind(TREES, random_state=seed, n_jobs=1).fit(raw[train], y[train]).predict(raw[test])
+    def fit(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        return forest(task, seed).fit(raw[train], y[train]).predict(raw[test])
 
-    return {"forest": scored(forest, y, folds, task), "linear head": probe(raw, y, folds, task=task, seed=seed)}
+    return {"forest": scored(fit, y, folds, task), "linear head": probe(raw, y, folds, task=task, seed=seed)}

@@ -10,6 +10,7 @@ The error is that of the mean over rows: it does not tell of other rows to learn
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,7 @@ class Scored:
     """How well rows that were left out are told.
 
     points  (rows,) whose mean is balanced accuracy, or R2; they may lie outside [0, 1]
-    seconds of the processor or the clock that it took
+    seconds by the clock that it took, all folds together
     """
 
     points: np.ndarray
@@ -102,8 +103,9 @@ def folds_of(
     return [(train, test) for one in made for train, test in one if len(np.unique(y[train])) > 1]
 
 
-def scored(fit: Fit, y: np.ndarray, folds: Sequence[Fold], task: str = "class", seconds: float = 0.0) -> Scored:
-    """What `fit(train rows, test rows)` predicts for rows that were left out, scored row by row."""
+def scored(fit: Fit, y: np.ndarray, folds: Sequence[Fold], task: str = "class") -> Scored:
+    """What `fit(train rows, test rows)` predicts for rows left out, scored row by row, and how long it took."""
+    started = time.perf_counter()
     right, times = np.zeros(len(y)), np.zeros(len(y))
     for train, test in folds:
         told = np.asarray(fit(train, test))
@@ -111,7 +113,8 @@ def scored(fit: Fit, y: np.ndarray, folds: Sequence[Fold], task: str = "class", 
         times[test] += 1
     seen = times > 0
     points = right[seen] / times[seen]
-    return Scored(points * row_weights(y[seen]) if task == "class" else points, seconds)
+    weighted = points * row_weights(y[seen]) if task == "class" else points
+    return Scored(weighted, time.perf_counter() - started)
 
 
 def row_weights(y: np.ndarray) -> np.ndarray:

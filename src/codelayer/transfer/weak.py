@@ -50,7 +50,10 @@ def weak_scores(
     rows  as the backbone prepares them; stages: stage -> (rows, width)
     """
     some = np.sort(np.random.default_rng([seed, 17]).permutation(len(y))[:ROWS])
-    evidence = {stage: _value(logme(one[some], y[some])) for stage, one in stages.items()}
+    try:
+        evidence = {stage: _value(logme(one[some], y[some])) for stage, one in stages.items()}
+    except DataError:  # of very many classes, too few have two rows among those drawn
+        evidence = {}
     return {"logme": evidence, "leep": leep(_shares(backbone, rows, some), y[some]) if backbone.classes else None}
 
 
