@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from codelayer.nets.backbone import Backbone, Pictures, planned
+from codelayer.transfer.finetune import FineTunedClassifier
 
 
 def pictures(rows: int = 36, seed: int = 0, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -115,3 +116,22 @@ def hungry(most: int, norm: bool, error: type[Exception] | None = None, text: st
     found = small(norm)
     found.net.b2.add_module("hungry", Hungry(most, error, text))
     return found
+
+
+X, Y = pictures()
+QUICK = {"epochs": 3, "batch_size": 12, "random_state": 0, "start": "random"}
+
+
+def state(backbone: Backbone) -> dict[str, np.ndarray]:
+    """A copy of all that a net holds."""
+    return {name: value.numpy().copy() for name, value in backbone.net.state_dict().items()}
+
+
+def moved(before: dict, after: dict) -> set[str]:
+    """Names of what is not the same any more."""
+    return {name for name in before if not np.array_equal(before[name], after[name])}
+
+
+def learned(**options) -> FineTunedClassifier:
+    """A small net tuned on the pictures."""
+    return FineTunedClassifier(**({"backbone": small()} | QUICK | options)).fit(X, Y)
