@@ -142,6 +142,18 @@ def test_the_error_is_that_of_a_mean_over_rows_and_gaps_are_paired():
     assert error == pytest.approx(np.std([0, 0, 0, 1], ddof=1) / 2)
 
 
+def test_the_interval_of_a_share_is_wilsons_and_has_a_width_where_all_rows_are_right():
+    from scipy.stats import binomtest
+
+    y = np.arange(40) % 2
+    for wrong in (0, 4):
+        told = np.where(np.arange(40) < wrong, 1 - y, y)
+        found = scored(lambda train, test, told=told: told[test], y, folds_of(y)).ends
+        expected = binomtest(40 - wrong, 40).proportion_ci(method="wilson")
+        np.testing.assert_allclose(found, expected, atol=0.004)
+    assert Scored(np.array([2.0, 1, 1, 1])).ends[1] == 1.25  # a mean of numbers has no such bounds
+
+
 def test_row_weights_make_classes_count_alike():
     y = np.array(["a"] * 9 + ["b"])
     weights = row_weights(y)

@@ -20,6 +20,7 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, Str
 
 from ..errors import DataError
 from ..learn.heads import plain_label
+from ..measure.spread import Z95, share_ends
 from .heads import make_head
 
 FOLDS, REPEATS, MANY, FEWER = 5, 2, 500, 3
@@ -33,10 +34,12 @@ class Scored:
 
     points  (rows,) whose mean is balanced accuracy, or R2; they may lie outside [0, 1]
     seconds by the clock that it took, all folds together
+    share   whether the mean is a share of rows, whose interval has a width also where all are right
     """
 
     points: np.ndarray
     seconds: float = 0.0
+    share: bool = False
 
     @property
     def mean(self) -> float:
@@ -55,9 +58,12 @@ class Scored:
 
     @property
     def ends(self) -> tuple[float, float]:
-        """The 95 % interval of the mean; balanced accuracy and R2 do not pass 1."""
-        half = 1.96 * self.error
-        return self.mean - half, max(self.mean, min(1.0, self.mean + half))
+        """The 95 % interval of the mean over rows: Wilson's for a share, of as many rows as their spread is worth."""
+        mean, error = self.mean, self.error
+        if not self.share:
+            return mean - Z95 * error, max(mean, min(1.0, mean + Z95 * error))
+        worth = len(self.points) if error == 0 else max(1.0, mean * (1 - mean) / error**2)
+        return share_ends(min(max(mean, 0.0), 1.0), worth)
 
     def record(self) -> dict[str, float]:
         """Plain numbers: mean, error, low and high of the 95 % interval."""
@@ -114,7 +120,7 @@ def scored(fit: Fit, y: np.ndarray, folds: Sequence[Fold], task: str = "class") 
     seen = times > 0
     points = right[seen] / times[seen]
     weighted = points * row_weights(y[seen]) if task == "class" else points
-    return Scored(weighted, time.perf_counter() - started)
+    return Scored(weighted, time.perf_counter() - started, task == "class")
 
 
 def row_weights(y: np.ndarray) -> np.ndarray:
