@@ -90,6 +90,15 @@ def test_a_reading_that_failed_is_tried_again(tmp_path):
     assert not any(tmp_path.iterdir())
 
 
+def test_what_a_killed_writer_left_half_written_is_cleared_too(tmp_path):
+    kept = Unfinished(tmp_path / "kept", "abc")
+    kept.keep(JOB, {}, METRICS["hoyer"].read({"codes": X}), 1.0)
+    reading = next((tmp_path / "kept").iterdir())
+    reading.with_name(f".{reading.name}.0a1b2c3d.tmp").write_bytes(b"half")
+    clear(tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()
+
+
 def test_only_readings_are_cleared(tmp_path):
     kept = Unfinished(tmp_path / "kept", "abc")
     kept.keep(JOB, {}, METRICS["hoyer"].read({"codes": X}), 1.0)

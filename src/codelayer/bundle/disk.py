@@ -104,5 +104,10 @@ def _sync_folder(path: Path) -> None:
             os.close(handle)
 
 
+def cut_short(folder: Path, suffix: str) -> list[Path]:
+    """What writers of files with this suffix left half written in a folder when they were killed."""
+    return [*folder.glob(f".*{suffix}.*.tmp")]
+
+
 def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")

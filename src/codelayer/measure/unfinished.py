@@ -23,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ..bundle import from_json, plain, write_atomic
-from ..bundle.disk import writing
+from ..bundle.disk import cut_short, writing
 from .arrays import CALLABLES
 from .arrays import plain as dense
 from .given import Given
@@ -31,6 +31,7 @@ from .kept import digest
 from .record import Reading
 
 ARRAYS = ("points", "replicates")
+SUFFIX = ".reading"
 ASKED = 64  # rows, from all over, that tell one `encode` from another
 
 
@@ -89,13 +90,13 @@ class Unfinished:
 
     def _path(self, job: tuple[str, ...], options: Mapping[str, Any]) -> Path:
         told = repr((self.content, job, sorted(options.items())))
-        return self.folder / f"{hashlib.blake2b(told.encode(), digest_size=16).hexdigest()}.reading"
+        return self.folder / f"{hashlib.blake2b(told.encode(), digest_size=16).hexdigest()}{SUFFIX}"
 
 
 def clear(folder: str | Path) -> None:
     """Remove every reading in a folder, and the folder unless something else is in it."""
     folder = Path(folder)
-    for one in folder.glob("*.reading"):
+    for one in (*folder.glob(f"*{SUFFIX}"), *cut_short(folder, SUFFIX)):
         one.unlink(missing_ok=True)
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
