@@ -7,17 +7,19 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from transfer_cases import net_file, pictures
 
 import codelayer
 from codelayer.errors import CodelayerError, DataError
-from codelayer.transfer import advise
+from codelayer.transfer import advise, open_backbone
 from codelayer.transfer.advicetext import changes_at
 from codelayer.transfer.candidates import DEFAULT, SCRATCH, Candidate, always, short_list, textbook
 from codelayer.transfer.diagnosis import Diagnosis, diagnose, extrapolated, told_shift
 from codelayer.transfer.race import Race, Raced, choice, order_of
 from codelayer.transfer.rawrows import raw_scores
 from codelayer.transfer.scoring import Scored, folds_of
+from codelayer.transfer.weak import leep
 from codelayer.transfer.winner import Winner
 
 pytestmark = pytest.mark.filterwarnings("ignore:pictures of", "ignore:.*unlabelled")
@@ -272,6 +274,21 @@ def test_source_rows_bring_distances_and_the_kind_of_shift(tmp_path):
     other = advise(net, x, y, 0, source=source, source_y=np.where(known == "top", "new", known), cache=None)
     assert other.diagnosis.shift == "task"
     assert set(same.diagnosis.distances) == {"stage1", "stage2"}
+
+
+def test_grey_pictures_are_advised_on_with_and_without_a_channel_axis(tmp_path):
+    x, y = pictures(30)
+    grey, net = x[..., 0], open_backbone(f"file:{net_file(tmp_path)}")
+    plain = advise(net, grey, y, 1, cache=None)
+    with_axis = advise(net, grey[..., None], y, 0, cache=None)
+    assert plain.facts["weak"] == with_axis.facts["weak"]
+    logits = net.net.eval()(net.prepare((grey[..., None] / 255).astype(np.float32)))
+    assert plain.facts["weak"]["leep"] == pytest.approx(leep(softmax(logits.detach().numpy(), 1), y), abs=1e-5)
+    for one in plain.raced:
+        if one.finished:
+            winner = Winner(plain.model.extractor, one.candidate, plain.model.race).fit()
+            winner.save(tmp_path / "won.zip")
+            np.testing.assert_array_equal(codelayer.load(tmp_path / "won.zip").predict(grey), winner.predict(grey))
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,7 @@ def advise(
         "strategy": strategy,
         "budget_seconds": float(budget),
         "net": made.backbone_.record() | {"source": {}},
-        "weak": {} if task != "class" else weak_scores(made.backbone_, rows, stages, targets, seed),
+        "weak": {} if task != "class" else weak_scores(made, rows, stages, targets, seed),
     }
     others = [one for one in order if one is not chosen] + [one for one in raced if not one.finished]
     found = Advice(net.name, diagnosis, [chosen, *others], chosen, model, guided, [], list(made.notes_), seconds, facts)

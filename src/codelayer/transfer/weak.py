@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..data.rows import rows_of, take
 from ..errors import DataError
 from ..measure.evidence import logme
-from ..nets.backbone import Backbone
+from .features import FeatureExtractor
 
 ROWS, BLOCK = 500, 32
 
@@ -43,26 +44,28 @@ def leep(shares: np.ndarray, y: np.ndarray) -> float:
 
 
 def weak_scores(
-    backbone: Backbone, rows: np.ndarray, stages: Mapping[str, np.ndarray], y: np.ndarray, seed: int = 0
+    made: FeatureExtractor, rows: Any, stages: Mapping[str, np.ndarray], y: np.ndarray, seed: int = 0
 ) -> dict[str, Any]:
     """{"logme": {stage: nats per row}, "leep": nats per row, or None without a head}, from at most 500 rows.
 
-    rows  as the backbone prepares them; stages: stage -> (rows, width)
+    rows  as the extractor takes them; stages: stage -> (rows, width)
     """
     some = np.sort(np.random.default_rng([seed, 17]).permutation(len(y))[:ROWS])
     try:
         evidence = {stage: _value(logme(one[some], y[some])) for stage, one in stages.items()}
     except DataError:  # of very many classes, too few have two rows among those drawn
         evidence = {}
-    return {"logme": evidence, "leep": leep(_shares(backbone, rows, some), y[some]) if backbone.classes else None}
+    headed = bool(made.backbone_.classes)
+    return {"logme": evidence, "leep": leep(_shares(made, take(rows, some)), y[some]) if headed else None}
 
 
-def _shares(backbone: Backbone, rows: np.ndarray, some: np.ndarray) -> np.ndarray:
+def _shares(made: FeatureExtractor, rows: Any) -> np.ndarray:
     """What the net's own head says of rows."""
-    found = []
+    found, net = [], made.backbone_.net.eval()
     with torch.inference_mode():
-        for start in range(0, len(some), BLOCK):
-            logits = backbone.net.eval()(backbone.prepare(rows[some[start : start + BLOCK]]))
+        for start in range(0, rows_of(rows), BLOCK):
+            encoded = made.schema_.encode(take(rows, slice(start, start + BLOCK)))
+            logits = net(made.backbone_.prepare(encoded))
             found.append(logits.double().softmax(1).numpy())
     return np.concatenate(found)
 
