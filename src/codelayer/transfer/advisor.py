@@ -30,12 +30,13 @@ from ..nets.backbone import Backbone, random_twin
 from .advicetext import sentences
 from .candidates import Candidate, always, short_list, textbook
 from .diagnosis import Diagnosis, diagnose, told_shift
-from .features import AUTO, FeatureExtractor, schema_for
+from .features import AUTO, FeatureExtractor, fingerprint_of, schema_for
 from .heads import make_head
+from .kept import KeptScores
 from .opening import open_backbone
 from .race import RUNGS, Race, Raced, choice, order_of
 from .rawrows import raw_features, raw_scores
-from .scoring import folds_of
+from .scoring import Once, always_new, folds_of
 from .similarity import distances
 from .weak import weak_scores
 from .winner import OwnCode, Winner
@@ -113,6 +114,7 @@ def advise(
     strategy: str = "race",
     size: int | None = None,
     cache: str | Path | None = AUTO,
+    keep: str | Path | None = None,
     seed: int = 0,
 ) -> Advice:
     """Diagnose, short-list, race, refit.
@@ -123,6 +125,7 @@ def advise(
     groups    (n,) rows of one group stay together in every split
     strategy  "race", or "textbook": the four sentences of the textbook taken literally, for comparison
     size      pixels per side to which pictures are brought; None is what the net was trained on
+    cache     of features; keep: a folder where every score lies once it is there, so that a stopped call goes on
     errors    DataError: fewer than two labels of a class, labels and rows of other lengths, rows the net cannot take
     """
     if strategy not in STRATEGIES:
@@ -142,13 +145,17 @@ def advise(
     folds = folds_of(targets, task, groups, seed)
     schema = schema_for(net, rows)
     raw = raw_features(rows, None if len(schema.shape) == 3 else schema)
-    diagnosis = diagnose(stages, twin, raw_scores(raw, targets, folds, task, seed), targets, folds, task, seed)
+    once: Once = always_new
+    if keep is not None:
+        once = KeptScores(Path(keep), _about(made, X, labelled, targets, groups, task, seed))
+    rivals = raw_scores(raw, targets, folds, task, seed, once)
+    diagnosis = diagnose(stages, twin, rivals, targets, folds, task, seed, once)
     if source is not None:
         told = tell_shift(made, source, source_y, stages, targets, diagnosis.chance, seed)
         diagnosis.shift, diagnosis.shift_why, diagnosis.distances = told
     diagnosed = time.perf_counter()
     race = Race(stages, raw, rows, targets, folds, made.backbone_, float(budget), task, seed=seed)
-    race.known = diagnosis.known
+    race.known, race.once = diagnosis.known, once
     race.few = folds_of(targets, task, groups, seed, repeats=1)
     race.own = OwnCode(X, labelled, schema, seed)
     guided = textbook(diagnosis)
@@ -175,6 +182,16 @@ def advise(
     found = Advice(net.name, diagnosis, [chosen, *others], chosen, model, guided, [], list(made.notes_), seconds, facts)
     found.sentences = sentences(found)
     return found
+
+
+def _about(
+    made: FeatureExtractor, X: Any, labelled: np.ndarray, y: np.ndarray, groups: Any, task: str, seed: int
+) -> str:
+    """Everything that a score follows from, but for the candidate."""
+    from .. import __version__
+
+    told = [labelled.tolist(), y.tolist(), None if groups is None else groups.tolist(), task, seed]
+    return repr((__version__, made.backbone_.features_hash(), made.schema_.to_json(), fingerprint_of(X), told))
 
 
 def _targets(X: Any, y: Any) -> tuple[str, np.ndarray, np.ndarray]:

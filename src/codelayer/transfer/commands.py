@@ -8,7 +8,7 @@ Skips  parsing (cli), which reads these signatures and docstrings.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ def advise(
 
     Every stage is probed beside the same net untrained and beside raw rows; what the quadrant (little or much data,
     similar or different) puts on the short list is raced inside the labelled rows, training from scratch always among
-    it; the winner is fitted on all labels and saved.
+    it; the winner is fitted on all labels and saved. Stopped with Ctrl-C, the same command goes on where it was.
 
     data: what study reads; rows without a label serve self-supervised learning alone
     backbone: file:PATH, timm:NAME, keras:NAME, hf:NAME, or a bundle
@@ -91,31 +91,49 @@ def advise(
     from ..data.load import load_data
     from ..errors import DataError
     from .advicepage import write_advice
-    from .advisor import advise as advised
+    from .kept import clear
 
     read = load_data(data, label=label, group=group)
     if read.labels is None:
         raise DataError(f"{data} has no labels to learn", "name them with --label")
+    folder = Path(out or f"advice-{read.name}")
+    keep = _place_in(folder)
     other = None if source is None else load_data(source, label=source_label)
-    found = advised(
-        backbone,
-        read.x,
-        read.labels,
-        60 * minutes,
-        source=None if other is None else other.x,
-        source_y=None if other is None else other.labels,
-        groups=read.groups,
-        strategy=strategy,
-        size=size,
-        seed=seed,
-    )
+    options = {"groups": read.groups, "strategy": strategy, "size": size, "seed": seed}
+    found = _advised(backbone, read, 60 * minutes, other, keep, options)
     print(found)
     _say_skipped(read)
     for note in found.notes:
         print(f"note: {note}")
-    folder = Path(out or f"advice-{read.name}")
     for line in write_advice(found, folder, read.name):
         print(line)
+    clear(keep)
+
+
+def _advised(backbone: str, read: Any, budget: float, other: Any, keep: Path, options: Mapping[str, Any]) -> Any:
+    """Advice; Ctrl-C says what is kept."""
+    from .advisor import advise
+
+    source, source_y = (None, None) if other is None else (other.x, other.labels)
+    try:
+        return advise(backbone, read.x, read.labels, budget, source=source, source_y=source_y, keep=keep, **options)
+    except KeyboardInterrupt:
+        if not keep.is_dir():
+            raise
+        kept = f"what was scored is kept in {keep}; give the same command again to continue"
+        raise KeyboardInterrupt(kept) from None
+
+
+def _place_in(folder: Path) -> Path:
+    """Where unfinished scores lie in a folder for results.
+
+    errors  RunError: a file is in its place
+    """
+    from ..errors import RunError
+
+    if folder.is_file():
+        raise RunError(f"{folder} is a file, not a folder", "choose another --out")
+    return folder / "unfinished"
 
 
 def finetune(

@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 from scipy.optimize import curve_fit
 
-from .scoring import Fold, Scored, beside, probe
+from ..report import Progress
+from .scoring import Fold, Once, Scored, always_new, beside, probe
 
 SIMILAR, DIFFERENT, FEW, STILL_WINS = 0.95, 0.8, 20, 0.02
 SHARES = (0.25, 0.5, 1.0)
@@ -171,16 +172,25 @@ def diagnose(
     folds: list[Fold],
     task: str = "class",
     seed: int = 0,
+    once: Once = always_new,
 ) -> Diagnosis:
     """Probes of every stage of the net and of its twin, on the same folds.
 
     net, twin  stage -> (rows, width)
     raw        scores of raw rows on the same folds
+    once       where scores that are known are found
     """
     stages = tuple(net)
-    mine = {stage: probe(net[stage], y, folds, task=task, seed=seed) for stage in stages}
-    other = {stage: probe(twin[stage], y, folds, task=task, seed=seed) for stage in stages}
-    together = probe(beside(net), y, folds, task=task, seed=seed)
+    with Progress("probes", 2 * len(stages) + 1, "stages") as progress:
+
+        def probed(name: str, features: np.ndarray) -> Scored:
+            found = once(f"linear head on {name}", lambda: probe(features, y, folds, task=task, seed=seed))
+            progress.update(progress.done + 1, name)
+            return found
+
+        mine = {stage: probed(stage, net[stage]) for stage in stages}
+        other = {stage: probed(f"the untrained twin's {stage}", twin[stage]) for stage in stages}
+        together = probed("all stages", beside(net))
     sizes = np.unique(y, return_counts=True)[1] if task == "class" else np.array([len(y)])
     chance = 1 / len(sizes) if task == "class" else 0.0
     found = Diagnosis(stages, mine, other, together, dict(raw), task, int(sizes.min()), chance)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -27,7 +27,7 @@ from ..report import Progress
 from .candidates import DEFAULT, OWN, RAW, SCRATCH, TOGETHER, Candidate
 from .heads import make_head
 from .rawrows import forest
-from .scoring import Fold, Joint, Scored, scored
+from .scoring import Fold, Joint, Once, Scored, always_new, scored
 
 RUNGS = (1 / 9, 1 / 3, 1.0)
 MOST_EPOCHS = 30
@@ -73,6 +73,7 @@ class Race:
     raw        (labelled rows, features), what heads and forests see of raw rows
     rows       labelled rows as the backbone takes them; y their labels
     known      candidate's name -> its score, where there is one already
+    once       where scores that were found before a stop are kept
     folds      for heads; few: those of the first repeat, for candidates that train
     seconds    the budget
     """
@@ -90,6 +91,7 @@ class Race:
     own: Any = None
     few: Sequence[Fold] = ()
     known: Mapping[str, Scored] = field(default_factory=dict)
+    once: Once = always_new
     spent: float = field(default=0.0)
 
     def features(self, one: Candidate) -> np.ndarray:
@@ -118,28 +120,36 @@ class Race:
         """Score a head on raw rows or frozen features; what the diagnosis knows already is not asked again."""
         score = self.known.get(one.name)
         if score is None:
-            x = self.features(one)
-            score = scored(
-                lambda train, test: self.head(one, train).fit(x[train], self.y[train]).predict(x[test]),
-                self.y,
-                self.folds,
-                self.task,
-            )
+            score = self.once(repr(one), lambda: self._cheap(one))
         return Raced(one, score, seconds=score.seconds, to_fit=score.seconds / len(self.folds))
+
+    def _cheap(self, one: Candidate) -> Scored:
+        x = self.features(one)
+
+        def fit(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+            return self.head(one, train).fit(x[train], self.y[train]).predict(x[test])
+
+        return scored(fit, self.y, self.folds, self.task)
 
     def run(self, candidates: Sequence[Candidate], rungs: Sequence[float] = RUNGS) -> list[Raced]:
         """Score all; those that train go up the rungs while the budget lasts."""
-        found = [self.cheap(one) for one in candidates if not one.trains]
+        heads = [one for one in candidates if not one.trains]
+        found = []
+        with Progress("heads", len(heads), "heads") as progress:
+            for one in heads:
+                found.append(self.cheap(one))
+                progress.update(len(found), one.name)
         running = [Raced(one, None) for one in candidates if one.trains]
         with Progress("race", len(rungs), "rungs") as progress:
             for at, share in enumerate(rungs):
-                for one in running:
-                    self._climb(one, share, rungs, len(running))
+                for place, one in enumerate(running):
+                    progress.update(at + place / len(running), one.candidate.name)
+                    self._climb(one, share, rungs)
                 running = self._kept(running, last=at == len(rungs) - 1, found=found)
                 progress.update(at + 1)
         return found + running
 
-    def _climb(self, one: Raced, share: float, rungs: Sequence[float], running: int) -> None:
+    def _climb(self, one: Raced, share: float, rungs: Sequence[float]) -> None:
         if one.ended:
             return
         left = self.seconds - self.spent
@@ -148,18 +158,21 @@ class Race:
         if left <= 0 or foretold > left:
             one.ended = f"the budget of {self.seconds:.0f} s would not hold it at {share:.0%} of its epochs"
             return
-        started = self.clock()
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                score = self.trained(one.candidate, share)
+            score = self.once(repr((one.candidate, share)), lambda: self._timed(one.candidate, share))
         except CodelayerError as error:
             one.ended = str(error).splitlines()[0]
             return
-        taken = self.clock() - started
-        self.spent += taken
-        one.score, one.share, one.seconds = score, share, one.seconds + taken
-        one.to_fit = taken / share / len(self.few or self.folds)
+        self.spent += score.seconds
+        one.score, one.share, one.seconds = score, share, one.seconds + score.seconds
+        one.to_fit = score.seconds / share / len(self.few or self.folds)
+
+    def _timed(self, one: Candidate, share: float) -> Scored:
+        started = self.clock()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            score = self.trained(one, share)
+        return replace(score, seconds=self.clock() - started)
 
     def _kept(self, running: list[Raced], last: bool, found: list[Raced]) -> list[Raced]:
         """The better half goes on; who does not is put with the others."""

@@ -26,6 +26,8 @@ from .heads import make_head
 FOLDS, REPEATS, MANY, FEWER = 5, 2, 500, 3
 Fold = tuple[np.ndarray, np.ndarray]
 Fit = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Scorer = Callable[[], "Scored"]
+Once = Callable[[str, Scorer], "Scored"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,11 @@ class Scored:
         """Plain numbers: mean, error, low and high of the 95 % interval."""
         low, high = self.ends
         return {"mean": self.mean, "error": self.error, "low": low, "high": high}
+
+
+def always_new(name: str, make: Scorer) -> Scored:
+    """A score by its name, made each time; `kept.KeptScores` keeps it instead."""
+    return make()
 
 
 def folds_of(
