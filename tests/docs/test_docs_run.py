@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from warm_python import run_script
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -80,21 +81,21 @@ def environment() -> dict[str, str]:
 def run(path: Path, fence: Fence, folder: Path) -> None:
     if fence.language == "python":
         (folder / "snippet.py").write_text(fence.text, encoding="utf-8")
-        arguments = [sys.executable, "-W", "error::DeprecationWarning:__main__", "snippet.py"]
+        status, said = run_script(folder / "snippet.py", environment(), SECONDS)
     else:
-        arguments = ["bash", "-euo", "pipefail", "-c", fence.commands]
-    done = subprocess.run(
-        arguments,
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        stdin=subprocess.DEVNULL,
-    )
-    said = f"{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
-    if done.returncode != fence.status:
-        pytest.fail(f"{path.name}:{fence.line} exits {done.returncode}\n{fence.text}\n{said}", pytrace=False)
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", fence.commands],
+            cwd=folder,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=SECONDS,
+            stdin=subprocess.DEVNULL,
+        )
+        status, said = done.returncode, done.stdout
+    if status != fence.status:
+        pytest.fail(f"{path.name}:{fence.line} exits {status}\n{fence.text}\n{said[-5000:]}", pytrace=False)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
