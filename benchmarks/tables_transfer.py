@@ -49,9 +49,9 @@ def regret() -> str:
             "balanced accuracy of the best of them on rows that chose nothing, less that of the one chosen; a way that "
             "is fixed is always the same. The later targets are those not yet seen when the advisor's rule was last "
             f"changed. The first interval is a bootstrap over {result['pairs']} pairs of net and target, the other "
-            "over targets, which all nets share: it is the one that speaks of other targets. Where the textbook says that "
-            "a net should be fine-tuned (with 20 and 100 labels nearly always), the last stage's linear head stands in "
-            "for it here; the next table has the fine-tuned nets.",
+            "over targets, which all nets share: that one speaks of other targets. Where the textbook says that a net "
+            "should be fine-tuned (with 20 and 100 labels nearly always), the last stage's linear head stands in for "
+            "it here; the next table has the fine-tuned nets.",
             table(columns, rows),
             "The ten worst choices of the advisor:",
             table(["net", "target", "labels per class", "chosen", "best", "regret"], failures),
