@@ -67,6 +67,9 @@ def test_a_tuned_net_predicts_and_encodes_from_its_bundle(run, place):
     assert status == 0
     assert "tuned on 45 rows for 3 epochs" in said
     assert run("!predict tuned/bundle more.npz --out p.csv")[0] == 0
+    told = run("!info tuned/bundle")[1]
+    for words in ("file:net.npz, licence CC0", "stage2 (6 units) of stage1, stage2", "brought to 16 x 16"):
+        assert words in told, told
     assert run("!encode tuned/bundle more.npz --out c.npy")[0] == 0
     assert np.load(place / "c.npy").shape == (9, 6)
 
