@@ -78,6 +78,8 @@ def test_numbers_are_tuned_for_as_numbers(run, place):
     assert run("finetune numbers.npz --backbone file:net.npz --epochs 3 --out numbers")[0] == 0
     assert run("!predict numbers/bundle more.npz --out n.csv")[0] == 0
     assert '"number"' in (place / "n.csv").read_text().splitlines()[0]
+    status, _, err = run("finetune numbers.npz --backbone file:net.npz --epochs 1 --task class --out as_classes")
+    assert status == 2 and "45 labels of 45 classes" in err
 
 
 def test_a_picture_that_cannot_be_read_is_told(run, place):
@@ -133,9 +135,9 @@ def test_a_range_test_draws_the_loss_with_the_options_of_the_fit(run, place):
     assert status == 0
     assert "rates.html" in said
     page = (place / "rates.html").read_text()
-    assert "<svg" in page and "start=random" in page
-    assert run(line + " --start probe --rates 2.6")[0] == 0
-    assert "rates=2.6, start=probe" in (place / "rates.html").read_text()
+    assert "<svg" in page and "start=probe" in page
+    assert run(line + " --start random --rates 2.6")[0] == 0
+    assert "rates=2.6, start=random" in (place / "rates.html").read_text()
 
 
 @pytest.mark.parametrize(

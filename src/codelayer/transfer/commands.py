@@ -121,7 +121,8 @@ def finetune(
     label: str | None = None,
     tune: str = "all",
     rates: str = "1",
-    start: str = "random",
+    start: str = "probe",
+    task: str | None = None,
     unfreeze: bool = False,
     epochs: int | None = None,
     learning_rate: float | None = None,
@@ -139,7 +140,8 @@ def finetune(
     label: the column (in an .npz the array) to predict, or a file of labels, row for row
     tune: head, last, all, norms, scratch, a number of last stages, or the name of one stage
     rates: rates fall by this factor per stage from the head down (2.6 in ULMFiT), or "gradient"
-    start: of the head: random, or probe (LP-FT)
+    start: of the head: probe (LP-FT: fitted to the frozen net first), or random
+    task: "class" or "number"; by default the labels decide
     unfreeze: open stages one after the other, the last first
     epochs: passes over the rows; by default some 200 steps' worth
     learning_rate: the peak
@@ -162,11 +164,11 @@ def finetune(
         "learning_rate": "auto" if learning_rate is None else learning_rate,
     }
     if range_test is not None:
-        print(run_range_test(read, net, options, seed, range_test))
+        print(run_range_test(read, net, options, seed, range_test, task))
         return
     folder = Path(out or f"finetuned-{read.name}")
     with _kept("what was learned is kept"):
-        for line in tuned(read, net, options, seed, folder):
+        for line in tuned(read, net, options, seed, folder, task):
             print(line)
 
 

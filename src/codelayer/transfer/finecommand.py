@@ -21,15 +21,24 @@ from .finetune import FineTunedClassifier, FineTunedRegressor
 from .headed import as_headed
 
 
-def estimator(read: Data, net: Backbone, options: Mapping[str, Any], seed: int, run: Any = None) -> Any:
-    """An unfitted classifier, or a regressor where the labels are numbers."""
-    kind: Any = FineTunedRegressor if task_of(read.labels) == "number" else FineTunedClassifier
+def estimator(
+    read: Data, net: Backbone, options: Mapping[str, Any], seed: int, task: str | None = None, run: Any = None
+) -> Any:
+    """An unfitted classifier, or a regressor where the task is "number" or, without one, the labels are numbers.
+
+    errors  DataError: another task
+    """
+    if task not in (None, "class", "number"):
+        raise DataError(f"task={task!r} is not possible", 'it is "class" or "number"')
+    kind: Any = FineTunedRegressor if (task or task_of(read.labels)) == "number" else FineTunedClassifier
     return kind(net, random_state=seed, run=run, **options)
 
 
-def tuned(read: Data, net: Backbone, options: Mapping[str, Any], seed: int, folder: Path) -> Iterator[str]:
+def tuned(
+    read: Data, net: Backbone, options: Mapping[str, Any], seed: int, folder: Path, task: str | None = None
+) -> Iterator[str]:
     """Fit and save; lines to print."""
-    model = estimator(read, net, options, seed, run=folder / "run")
+    model = estimator(read, net, options, seed, task, run=folder / "run")
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         with Progress("fine-tuning", None, "epochs") as progress:
@@ -43,7 +52,9 @@ def tuned(read: Data, net: Backbone, options: Mapping[str, Any], seed: int, fold
     yield f"bundle: {folder / 'bundle'} (codelayer predict {folder / 'bundle'} DATA --out FILE)"
 
 
-def run_range_test(read: Data, net: Backbone, options: Mapping[str, Any], seed: int, out: str) -> str:
+def run_range_test(
+    read: Data, net: Backbone, options: Mapping[str, Any], seed: int, out: str, task: str | None = None
+) -> str:
     """Climb through the learning rates with the options of a fit and draw the loss; the line to print.
 
     errors  DataError: the page's name does not end in .html; as `rate_range`
@@ -52,13 +63,14 @@ def run_range_test(read: Data, net: Backbone, options: Mapping[str, Any], seed: 
 
     if Path(out).suffix.lower() not in (".html", ".htm"):
         raise DataError(f"--range-test {out} is no page", "give a name that ends in .html")
-    model = estimator(read, net, options, seed)
+    model = estimator(read, net, options, seed, task)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = rate_range(model, read.x, read.labels)
     named = ", ".join(f"{name}={options[name]}" for name in ("tune", "rates", "start"))
     page = Report(f"Learning-rate range test for {read.name}", f"{net.name}, {named}")
     none = "the loss never fell by more than luck, so that no rate is suggested"
+    none += " (the head is fitted already: try --start random)" if options["start"] == "probe" else ""
     said = none if found.suggested is None else f"suggested learning rate {found.suggested:.2g}"
     page.lead(f"{said[0].upper()}{said[1:]}.")
     page.figure(
