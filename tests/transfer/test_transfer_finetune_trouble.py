@@ -28,17 +28,32 @@ ERRORS = [
 @pytest.mark.parametrize(("error", "text"), ERRORS)
 @pytest.mark.parametrize("most", [1, 5, 11])
 def test_a_batch_that_does_not_fit_has_the_gradient_of_the_whole(error, text, most):
+    tuning = same_gradient(12, most, error=error, text=text)
+    assert tuning.parts.count == {1: 12, 5: 4, 11: 2}[most] and len(tuning.parts.notes) == 1
+
+
+def same_gradient(*limits: int, norm: bool = False, error=RuntimeError, text="not enough memory", **options):
+    """The last of the tunings, one for each limit of memory, whose loss and gradient at a step are all the same."""
     found = []
-    for limit in (12, most):
-        model = FineTunedClassifier(hungry(limit, False, error, text), **QUICK)
+    for limit in limits:
+        model = FineTunedClassifier(hungry(limit, norm, error, text), **(QUICK | options))
         tuning = model.tuning(*model.checked(X, Y), 0)
         tuning.paces.at(0)
-        terms = tuning.gradient(torch.arange(12), 0)
+        terms = tuning.gradient(torch.arange(12), 3)
         found.append((float(terms["loss"]), [one.grad for one in tuning.joined.parameters() if one.grad is not None]))
-    assert found[0][0] == pytest.approx(found[1][0], rel=1e-6)
-    for one, other in zip(found[0][1], found[1][1], strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
-    assert tuning.parts.count == {1: 12, 5: 4, 11: 2}[most] and len(tuning.parts.notes) == 1
+    for loss, slopes in found[1:]:
+        assert loss == pytest.approx(found[0][0], rel=1e-6)
+        for one, other in zip(slopes, found[0][1], strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+    return tuning
+
+
+@pytest.mark.parametrize("augment", ["flip", "shift", "flip + shift"])
+def test_the_parts_of_a_batch_are_changed_as_in_the_whole(augment):
+    tuning = same_gradient(12, 5, 1, augment=augment)
+    whole, plain = tuning.feed.batch(torch.arange(12), 3), tuning.feed.batch(torch.arange(12), 4)
+    parts = [tuning.feed.batch(torch.arange(12), 3, slice(start, start + 5)) for start in (0, 5, 10)]
+    assert torch.equal(torch.cat(parts), whole) and not torch.equal(whole, plain)
 
 
 def test_a_run_that_lacks_memory_goes_on_with_a_note():

@@ -167,7 +167,7 @@ class Tuning:
             _copy(self._moving, self._before)
 
         def work(part: slice) -> Tensor:
-            batch = self.feed.batch(places[part], step)
+            batch = self.feed.batch(places, step, part)
             loss = self.losses(batch, self.targets[places[part]]).sum() / rows
             loss.backward()
             return loss.detach()
