@@ -23,6 +23,7 @@ from ...errors import BundleError
 ACTS = {None: nn.Identity, "relu6": nn.ReLU6, "relu": nn.ReLU}
 KNOWN = ("conv", "add", "global_avg_pool")
 MOST_OPS = 2000
+LONGEST = 200  # characters of a name
 
 
 class Same(nn.Conv2d):
@@ -89,6 +90,7 @@ def planned(spec: Any, arrays: Mapping[str, np.ndarray]) -> tuple[PlannedNet, di
     errors  BundleError: a plan that cannot be followed, or arrays that are not the plan's
     """
     ops = _checked(spec)
+    stages = _told_stages(spec, ops)
     convs = [op["name"] for op in ops if op["op"] == "conv"]
     extra = {name.rpartition(".")[0] for name in arrays} - set(convs)
     if extra:
@@ -101,11 +103,6 @@ def planned(spec: Any, arrays: Mapping[str, np.ndarray]) -> tuple[PlannedNet, di
             conv.weight.copy_(torch.from_numpy(weight))
             conv.bias.copy_(torch.from_numpy(bias))
     _try(net, weights[convs[0]][0].shape[1] if convs else 3)
-    told = spec.get("stages") if isinstance(spec, Mapping) else None
-    stages = dict(told) if isinstance(told, Mapping) else _stages(ops)
-    unknown = [name for name in stages.values() if name not in net.steps]
-    if unknown or not stages:
-        raise BundleError(f"the plan has no operation {unknown[0] if unknown else ''!r} for a stage", "check the plan")
     return net, {stage: f"steps.{name}" for stage, name in stages.items()}
 
 
@@ -129,6 +126,34 @@ def _checked(spec: Any) -> list[dict[str, Any]]:
                 raise BundleError(f"convolution {op['name']!r} cannot be read: {str(op)[:80]}", "check the plan")
         seen.add(op["name"])
     return ops
+
+
+def _told_stages(spec: Mapping[str, Any], ops: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Stage -> operation, as the plan says or by rule, in the order in which they run."""
+    told = spec.get("stages")
+    if told is None:
+        return _stages(ops)
+    if not isinstance(told, Mapping) or not told:
+        raise BundleError(f"the plan's stages are {str(told)[:80]!r}", "they are {stage: operation}, or left out")
+    order = {op["name"]: at for at, op in enumerate(ops)}
+    for stage, name in told.items():
+        _check_name(stage)
+        if not isinstance(name, str) or name not in order:
+            raise BundleError(f"the plan has no operation {str(name)[:80]!r} for its stage {stage!r}", "check the plan")
+    return dict(sorted(told.items(), key=lambda pair: order[pair[1]]))
+
+
+def _check_name(stage: Any) -> None:
+    """A stage's name stands in tables, options and reports.
+
+    errors  BundleError: no text, empty or too long, control characters, something that reads like a path
+    """
+    fits = isinstance(stage, str) and 0 < len(stage.strip()) <= len(stage) <= LONGEST and stage.isprintable()
+    if not fits or any(part in stage for part in ("/", "\\", "..")):
+        raise BundleError(
+            f"the plan calls a stage {str(stage)[:80]!r}",
+            f"a name has 1 to {LONGEST} printable characters, without '/', '\\' and '..'",
+        )
 
 
 def _sources(op: Mapping[str, Any]) -> list[Any]:
