@@ -23,6 +23,7 @@ LUMA = (0.299, 0.587, 0.114)
 SLACK = 1e-3  # of values outside [0, 1]: what rounding may leave
 WAYS = ("bilinear", "bicubic")
 MOST_SIDE = 2048
+SOME = 64  # pixels per side where any will do
 CLOSEST, FURTHEST = 1e-6, 1e6  # a deviation, a mean: float32 keeps what follows from them
 
 
@@ -99,6 +100,10 @@ class Pictures:
         if channels == 4:
             found.append("the fourth channel was passed over")
         return found
+
+    def sample(self) -> Tensor:
+        """One prepared picture, (1, channels, height, width): the mean grey level."""
+        return torch.zeros(1, self.channels, self.height or SOME, self.width or SOME)
 
     def record(self) -> dict[str, Any]:
         """Plain JSON, from which `from_record` makes it again."""
