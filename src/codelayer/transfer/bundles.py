@@ -39,6 +39,10 @@ class Rows:
         """Nothing: the schema speaks for itself."""
         return []
 
+    def sample(self) -> Tensor:
+        """One row of zeros, (1, *shape)."""
+        return torch.zeros(1, *self.schema.shape)
+
     def record(self) -> dict[str, Any]:
         """Plain JSON."""
         return {"form": "schema", "schema": self.schema.to_json()}
