@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from functools import lru_cache
 
@@ -66,6 +67,55 @@ def test_a_net_that_knows_less_than_raw_rows_does_not_help(seed):
     d = planted({"a": 1.0, "b": 1.0}, raw=4.0, seed=seed)
     assert not d.helps
     assert "raw rows" in d.rival[0]
+
+
+def flat(mean: float, n: int = 400) -> Scored:
+    """Rows of which so many are right, in an order of their own."""
+    return Scored((np.arange(n) * 7 % n < mean * n).astype(float), share=True)
+
+
+def told_of(net: dict[str, float], labels: int = 40, gain: float = 0.0, **numbers: Scored | str) -> Diagnosis:
+    """A diagnosis of given scores, of ten classes; chance .1, twin and raw rows .2."""
+    scores = {stage: flat(value) for stage, value in net.items()}
+    twin = dict.fromkeys(net, flat(0.2))
+    d = Diagnosis(tuple(net), scores, twin, flat(max(net.values())), {"forest": flat(0.2)}, "class", labels, 0.1)
+    d.gain = gain
+    return dataclasses.replace(d, **numbers)
+
+
+def test_the_twins_stages_together_are_a_rival_as_the_nets_own_are_an_entry():
+    d = told_of({"a": 0.5, "b": 0.5}, together=flat(0.6))
+    assert d.helps and d.rival[0] == "the untrained twin's a"
+    d.twin_together = flat(0.6)
+    assert d.rival == ("the untrained twin's all stages", d.twin_together)
+    assert not d.helps
+    rng = np.random.default_rng(0)
+    y, stages = np.arange(30) % 3, {s: rng.normal(size=(30, 4)).astype(np.float32) for s in "ab"}
+    folds = folds_of(y)
+    same = diagnose(stages, stages, raw_scores(stages["a"], y, folds), y, folds)
+    np.testing.assert_array_equal(same.twin_together.points, same.together.points)
+    assert not same.helps and same.lead[0] <= 0
+
+
+def test_a_net_that_is_not_ahead_of_chance_does_not_help_however_bad_its_rivals_are():
+    y = np.random.default_rng(0).normal(size=60)
+    noise = 0.1 * np.random.default_rng(1).normal(size=60)
+    bad, worse = Scored(-0.05 + noise), Scored(-1.0 + noise)
+    d = Diagnosis(("a",), {"a": bad}, {"a": worse}, bad, {"forest": worse}, "number", len(y), 0.0)
+    assert d.lead[0] > d.lead[1] and not d.knows and not d.helps
+    d.net["a"] = d.together = Scored(0.05 + noise)
+    assert d.knows and d.helps
+    assert not told_of({"a": 0.1}, twin={"a": flat(0.0)}, raw={"forest": flat(0.0)}).helps
+
+
+def test_without_a_twin_raw_rows_or_chance_take_its_place():
+    d = told_of({"a": 0.6, "b": 0.5}, twin={})
+    assert d.similarity == pytest.approx((0.5 - 0.2) / (0.6 - 0.2))
+    assert d.rival[0] == "forest on raw rows" and d.helps
+    assert json.loads(json.dumps(d.record()))["stages"][0]["twin"] is None
+    d.raw = {"forest": flat(0.05)}
+    assert d.similarity == pytest.approx((0.5 - 0.1) / (0.6 - 0.1))
+    assert told_of({"a": 0.1, "b": 0.1}, twin={}).similarity == 0
 
 
 def test_little_and_much_follow_from_labels_and_from_what_doubling_would_win():

@@ -15,7 +15,8 @@ from source_cases import pictures
 import codelayer
 from codelayer.errors import BundleError, DataError, SentenceError
 from codelayer.nets.backbone import Pictures
-from codelayer.transfer import FeatureExtractor, open_backbone
+from codelayer.transfer import FeatureExtractor, advise, open_backbone
+from codelayer.transfer.advicepage import page
 from codelayer.transfer.opening import backbone_from, backbone_parts
 
 RECORD = {"height": 16, "width": 16, "channels": 3, "mean": [0.5] * 3, "std": [0.25] * 3}
@@ -140,3 +141,13 @@ def test_hostile_half_and_odd_files_are_refused(tmp_path):
         open_backbone(path)
     with pytest.raises(BundleError, match="2 inputs"):
         open_backbone(written(tmp_path / "two.onnx", inputs=("x", "other")))
+
+
+def test_advice_on_a_frozen_file_does_without_a_twin_and_says_so(tmp_path):
+    net = f"file:{written(tmp_path / 'net.onnx')}"
+    x = np.random.default_rng(0).random((24, 16, 16, 3))
+    found = advise(net, x, np.arange(24) % 2, 0, cache=None)
+    assert not found.diagnosis.twin and found.diagnosis.rival[0].endswith("on raw rows")
+    assert any("no untrained twin could be drawn" in note for note in found.notes)
+    assert "no untrained twin of it could be drawn" in str(found)
+    assert "the same net untrained" not in page(found, "rows").render()

@@ -27,6 +27,7 @@ from ..learn.heads import plain_label
 from ..measure.draws import task_of
 from ..measure.probes import score
 from ..nets.backbone import Backbone, random_twin
+from ..nets.backbone.twin import OwnTwin
 from .advicetext import sentences
 from .candidates import Candidate, always, short_list, textbook
 from .diagnosis import Diagnosis, diagnose, told_shift
@@ -43,6 +44,10 @@ from .winner import OwnCode, Winner
 
 STRATEGIES = ("race", "textbook")
 BUDGET = 600.0
+NO_TWIN = (
+    "no untrained twin could be drawn of this net, which gives no parameters (an ONNX file): "
+    "it was compared with raw rows and chance alone"
+)
 
 
 @dataclass
@@ -141,7 +146,7 @@ def advise(
         rows = take(X, labelled)
         made = FeatureExtractor(net, "all", AUTO, size, cache, seed).fit(rows)
         stages = made.stage_features(rows)
-        twin = _twin(made.backbone_, cache, seed).fit(rows).stage_features(rows)
+        twin = _twin_features(made.backbone_, rows, cache, seed)
     folds = folds_of(targets, task, groups, seed)
     schema = schema_for(net, rows)
     raw = raw_features(rows, None if len(schema.shape) == 3 else schema)
@@ -178,8 +183,9 @@ def advise(
         "net": made.backbone_.record() | {"source": {}},
         "weak": {} if task != "class" else weak_scores(made, rows, stages, targets, seed),
     }
+    notes = list(made.notes_) if twin else [*made.notes_, NO_TWIN]
     others = [one for one in order if one is not chosen] + [one for one in raced if not one.finished]
-    found = Advice(net.name, diagnosis, [chosen, *others], chosen, model, guided, [], list(made.notes_), seconds, facts)
+    found = Advice(net.name, diagnosis, [chosen, *others], chosen, model, guided, [], notes, seconds, facts)
     found.sentences = sentences(found)
     return found
 
@@ -217,8 +223,13 @@ def _targets(X: Any, y: Any) -> tuple[str, np.ndarray, np.ndarray]:
     return "class", labelled, known
 
 
-def _twin(backbone: Backbone, cache: Any, seed: int) -> FeatureExtractor:
-    return FeatureExtractor(random_twin(backbone, seed), "all", AUTO, None, cache, seed)
+def _twin_features(backbone: Backbone, rows: Any, cache: Any, seed: int) -> dict[str, np.ndarray]:
+    """Features of the untrained twin by stage; none of a net that holds nothing that could be drawn anew."""
+    held = any(isinstance(one, OwnTwin) for one in backbone.net.modules())
+    if not held and next(backbone.net.parameters(), None) is None:
+        return {}
+    made = FeatureExtractor(random_twin(backbone, seed), "all", AUTO, None, cache, seed)
+    return made.fit(rows).stage_features(rows)
 
 
 def tell_shift(
