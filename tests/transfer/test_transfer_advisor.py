@@ -17,9 +17,11 @@ from codelayer.transfer import advise, open_backbone
 from codelayer.transfer.advicetext import changes_at
 from codelayer.transfer.candidates import DEFAULT, SCRATCH, Candidate, always, short_list, textbook
 from codelayer.transfer.diagnosis import Diagnosis, diagnose, extrapolated, told_shift
+from codelayer.transfer.labelled import checked_seed, groups_of, labels_of
 from codelayer.transfer.race import Race, Raced, choice, order_of
 from codelayer.transfer.rawrows import raw_scores
 from codelayer.transfer.scoring import Scored, folds_of
+from codelayer.transfer.shifts import tell_shift
 from codelayer.transfer.weak import leep
 from codelayer.transfer.winner import Winner
 
@@ -350,11 +352,64 @@ def test_grey_pictures_are_advised_on_with_and_without_a_channel_axis(tmp_path):
         (["a", "b"], {}, "30"),
         (["a", "b"] * 15, {"strategy": "luck"}, "strategy="),
         (["a", "b"] * 15, {"budget": -1}, "budget="),
+        (["a", "b"] * 15, {"seed": -1}, "seed="),
+        (["a", "b"] * 15, {"seed": 2**32}, "seed="),
+        (["a", "b"] * 15, {"groups": np.arange(31) % 4}, "do not fit 30 rows"),
+        (["a", "b"] * 15, {"groups": np.arange(29) % 4}, "do not fit 30 rows"),
+        (["a", "b"] * 15, {"groups": [None, *range(29)]}, "1 labelled rows have no group, first row 0"),
+        (["a", "b"] * 15, {"groups": np.arange(30) % 2}, "class 'a' lies in one group"),
     ],
 )
 def test_what_cannot_be_advised_on_is_refused_in_a_sentence(tmp_path, labels, options, said):
     with pytest.raises(DataError, match=said):
         advise(f"file:{net_file(tmp_path)}", pictures(30)[0], labels, cache=None, **{"budget": 0, **options})
+
+
+def test_labels_groups_and_seed_are_read_as_what_they_are():
+    x = np.zeros((6, 2))
+    task, rows, known = labels_of(x, [1, "", 0, 1, 0, None])
+    assert (task, rows.tolist(), known.tolist()) == ("class", [0, 2, 3, 4], [1, 0, 1, 0])
+    assert labels_of(x, (1, "", 0, 1, 0, None))[2].dtype.kind == "i"
+    np.testing.assert_array_equal(groups_of(["b", "a", 7, None, "a", "b"], 6, np.array([0, 1, 2, 4])), [2, 1, 0, 1])
+    assert groups_of(None, 6, rows) is None
+    assert checked_seed(np.int64(3)) == 3
+
+
+def test_a_budget_may_be_a_number_of_numpys(tmp_path):
+    with pytest.raises(DataError, match="labels"):
+        advise("file:none.npz", np.zeros((4, 2)), ["a", "b"], np.int64(0))
+
+
+class Stored:
+    """Features of rows that are features already."""
+
+    stages_ = ("a", "b")
+
+    def stage_features(self, x):
+        return {stage: np.asarray(x, np.float32) for stage in self.stages_}
+
+
+@pytest.mark.parametrize("way", [lambda y: y.astype(str), lambda y: y.astype(float), lambda y: y.tolist()])
+def test_source_classes_are_the_same_in_words_and_in_numbers_and_some_may_be_missing(way):
+    rng = np.random.default_rng(0)
+    y = np.arange(24) % 3
+    x = rng.normal(size=(24, 4)) + 3 * np.eye(4)[y]
+    stages = Stored().stage_features(x + 9)
+    for known in (way(y), [None if at % 4 == 0 else one for at, one in enumerate(way(y))]):
+        told, why, apart = tell_shift(Stored(), x, known, stages, y, 1 / 3)
+        assert (told, set(apart)) == ("input", {"a", "b"}), why
+    for labels in (["x", None, "z"], y):
+        told = tell_shift(Stored(), x, [labels[one] for one in y], stages, np.array(["x", "y", "z"])[y], 1 / 3)
+        assert told[0] == "task"
+    assert tell_shift(Stored(), x, [None] * 24, stages, y, 1 / 3)[0] == ""
+    with pytest.raises(DataError, match="source labels"):
+        tell_shift(Stored(), x, way(y)[:5], stages, y, 1 / 3)
+
+
+def test_of_numbers_distances_are_told_but_no_kind_of_shift():
+    x = np.random.default_rng(0).normal(size=(24, 4))
+    told, why, apart = tell_shift(Stored(), x, x[:, 0], Stored().stage_features(x), x[:, 1], 0.0)
+    assert (told, why, set(apart)) == ("", "", {"a", "b"})
 
 
 def test_equal_seeds_give_equal_advice(tmp_path):

@@ -175,6 +175,32 @@ def test_groups_stay_on_one_side_of_every_split():
         assert not set(groups[train]) & set(groups[test])
 
 
+def test_every_repeat_leaves_out_each_row_once_and_only_classes_that_are_learned():
+    refused = 0
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        y, groups = np.sort(rng.integers(0, 3, 30)), rng.integers(0, int(rng.integers(3, 9)), 30)
+        groups[y == 0] %= 2  # a class in two groups at most
+        try:
+            folds = folds_of(y, groups=groups, seed=seed)
+        except DataError:
+            refused += 1
+            assert any(len(np.unique(groups[y == label])) < 2 for label in range(3))
+            continue
+        half = len(folds) // 2
+        for repeat in (folds[:half], folds[half:]):
+            np.testing.assert_array_equal(np.sort(np.concatenate([test for _, test in repeat])), np.arange(30))
+        assert all(len(test) and np.isin(y[test], y[train]).all() for train, test in folds)
+    assert refused < 30
+
+
+def test_a_class_in_one_group_is_refused_by_name_with_two_classes_and_with_three():
+    for classes in (2, 3):
+        y = np.arange(30) % classes
+        with pytest.raises(DataError, match="class 0 lies in one group.*\n.*another group"):
+            folds_of(y, groups=np.where(y == 0, 0, 1 + np.arange(30) % 4))
+
+
 @pytest.mark.parametrize(
     ("y", "groups", "said"),
     [(["a", "a", "b"], None, "class 'b' has one label"), ([0, 0, 1, 1], [1, 1, 1, 1], "all rows are of one group")],
