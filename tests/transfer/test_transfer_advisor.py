@@ -401,6 +401,7 @@ def test_source_classes_are_the_same_in_words_and_in_numbers_and_some_may_be_mis
     for labels in (["x", None, "z"], y):
         told = tell_shift(Stored(), x, [labels[one] for one in y], stages, np.array(["x", "y", "z"])[y], 1 / 3)
         assert told[0] == "task"
+    assert tell_shift(Stored(), x, [0] * 24, stages, y, 1 / 3)[0] == "task"
     assert tell_shift(Stored(), x, [None] * 24, stages, y, 1 / 3)[0] == ""
     with pytest.raises(DataError, match="source labels"):
         tell_shift(Stored(), x, way(y)[:5], stages, y, 1 / 3)

@@ -10,7 +10,7 @@ from sklearn.model_selection import LeaveOneOut, cross_val_score
 from codelayer.errors import DataError
 from codelayer.transfer.heads import ALPHAS, LinearHead, RidgeHead, folded, make_head
 from codelayer.transfer.scoring import Joint, Scored, folds_of, probe, row_weights, scored
-from codelayer.transfer.similarity import distances, frechet, mmd
+from codelayer.transfer.similarity import auc_ends, distances, frechet, mmd, told_apart
 from codelayer.transfer.weak import leep
 
 RNG = np.random.default_rng(0)
@@ -268,6 +268,37 @@ def test_distances_are_small_for_halves_of_one_set_and_saturate_for_two():
         distances(a[:5], a[100:])
     with pytest.raises(DataError, match="width"):
         distances(a[:, :3], a)
+
+
+@pytest.mark.parametrize("n", [10, 20, 31, 40])
+def test_few_rows_of_a_wide_stage_have_distances_too(n):
+    a = np.random.default_rng(0).normal(size=(2 * n, 200))
+    assert distances(a[:n], a[n:])["rows"] == n
+
+
+def test_rows_of_one_set_are_seldom_told_apart_and_rows_of_two_always():
+    rng = np.random.default_rng(5)
+    false = right = 0
+    for seed in range(8):
+        a = rng.normal(size=(40, 20)) @ rng.normal(size=(20, 20))
+        stages = {"first": a, "second": np.maximum(a, 0), "third": a**2}
+        near = {stage: distances(one[:20], one[20:], seed) for stage, one in stages.items()}
+        far = {stage: distances(one[:20], one[20:] + 4 * one.std(0), seed) for stage, one in stages.items()}
+        false, right = false + (told_apart(near) > 0.5), right + (told_apart(far) > 0.9)
+    assert false <= 1 and right == 8
+    one = {"auc": 0.7, "mmd_p": 0.03}
+    assert told_apart({"a": one}) == 0.7
+    assert told_apart({"a": one, "b": {"auc": 0.9, "mmd_p": 0.03}}) == 0.5
+
+
+def test_the_interval_of_an_auc_is_the_score_form_and_has_a_width_at_the_ends():
+    n = 30
+    low, high = auc_ends(1.0, n, n)
+    assert high == 1.0 and 0.8 < low < 1.0 and auc_ends(0.0, n, n) == pytest.approx((0.0, 1 - low))
+    null = 1.959964 * ((2 * n + 1) / (12 * n * n)) ** 0.5  # the exact error of an AUC where nothing is told
+    assert auc_ends(0.5 + null, n, n)[0] == pytest.approx(0.5, abs=1e-6)
+    assert auc_ends(0.5 - null, n, n)[1] == pytest.approx(0.5, abs=1e-6)
+    assert auc_ends(0.5, n, n) == pytest.approx((1 - auc_ends(0.5, n, n)[1], auc_ends(0.5, n, n)[1]))
 
 
 # --- scores without training ----------------------------------------------------------------------------------------

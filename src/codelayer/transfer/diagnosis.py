@@ -278,7 +278,8 @@ def told_shift(zero_shot: float, chance: float, same_classes: bool, auc: float) 
 
     zero_shot     accuracy on target rows of a probe learned on source rows, NaN for other classes
     same_classes  whether source and target have the same classes
-    auc           how well a classifier tells source from target rows, .5 to 1
+    auc           how well a classifier tells source from target rows, .5 to 1; .5 where they do not surely differ, see
+                  `similarity.told_apart`
     """
     if not same_classes:
         return "task", "the classes are others than the source's"

@@ -62,12 +62,7 @@ def groups_of(groups: Any, n: int, labelled: np.ndarray) -> np.ndarray | None:
     """
     if groups is None:
         return None
-    given = groups.detach().cpu().numpy() if hasattr(groups, "detach") else groups
-    given = given.to_numpy() if hasattr(given, "to_numpy") else given
-    values = objects(list(given)) if isinstance(given, list | tuple) else np.asarray(given)
-    if values.shape not in ((n,), (n, 1)):
-        raise DataError(f"groups of shape {values.shape} do not fit {n} rows", "give one group per row")
-    column = Table({"group": values.reshape(-1)}).column("group")[labelled]
+    column = _column(groups, n, "group")[labelled]
     missing = [one is None or one != one for one in column.tolist()]
     if any(missing):
         raise DataError(
@@ -80,9 +75,21 @@ def groups_of(groups: Any, n: int, labelled: np.ndarray) -> np.ndarray | None:
 def classes_of(labels: Any, n: int) -> np.ndarray | None:
     """Labels as classes in words, (n,) of texts and None where there is none: 3, 3.0 and "3" are one class.
 
-    errors  DataError: another number than rows, all equal
+    errors  DataError: another number than rows
     """
-    values, _ = as_labels(list(labels) if isinstance(labels, tuple) else labels, n)
-    if values is None:
-        return None
-    return objects([None if one is None or one != one else text_of(one) for one in values.tolist()])
+    column = _column(labels, n, "label")
+    if len({one for one in column.tolist() if one is not None and one == one}) > 1:
+        found, _ = as_labels(column, n)  # among whole numbers -1 is no label
+        column = column if found is None else found
+    words = objects([None if one is None or one != one else text_of(one) for one in column.tolist()])
+    return None if all(one is None for one in words) else words
+
+
+def _column(given: Any, n: int, what: str) -> np.ndarray:
+    """One cell per row: numbers with NaN, or texts with None, where there is none."""
+    given = given.detach().cpu().numpy() if hasattr(given, "detach") else given
+    given = given.to_numpy() if hasattr(given, "to_numpy") else given
+    values = objects(list(given)) if isinstance(given, list | tuple) else np.asarray(given)
+    if values.shape not in ((n,), (n, 1)):
+        raise DataError(f"{what}s of shape {values.shape} do not fit {n} rows", f"give one {what} per row")
+    return Table({what: values.reshape(-1)}).column(what)

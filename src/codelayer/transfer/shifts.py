@@ -20,7 +20,7 @@ from .diagnosis import told_shift
 from .features import FeatureExtractor
 from .heads import make_head
 from .labelled import classes_of
-from .similarity import distances
+from .similarity import distances, told_apart
 
 
 def tell_shift(
@@ -37,7 +37,7 @@ def tell_shift(
     The kind is told from classes: without labels of the source, and where the target's are numbers, it is "".
     source_y  None, NaN or "" where a row has none
     stages    of the target's labelled rows y
-    errors    DataError: labels of another number than source rows, all equal; fewer than 10 rows
+    errors    DataError: labels of another number than source rows; fewer than 10 rows
     """
     classes = None if source_y is None else _source_classes(source_y, rows_of(source))
     known = made.stage_features(source)
@@ -52,8 +52,7 @@ def tell_shift(
         last = made.stages_[-1]
         model = make_head("ridge", known[last].shape[1], len(labels), "class", 2, seed).fit(known[last][rows], labels)
         zero = score(truth, model.predict(stages[last]))
-    most = max(apart.values(), key=lambda one: one["auc_low"])
-    return (*told_shift(zero, chance, same, most["auc"] if most["auc_low"] > 0.5 else 0.5), apart)
+    return (*told_shift(zero, chance, same, told_apart(apart)), apart)
 
 
 def _source_classes(source_y: Any, n: int) -> np.ndarray | None:
