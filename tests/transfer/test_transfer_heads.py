@@ -278,14 +278,15 @@ def test_few_rows_of_a_wide_stage_have_distances_too(n):
 
 def test_rows_of_one_set_are_seldom_told_apart_and_rows_of_two_always():
     rng = np.random.default_rng(5)
-    false = right = 0
-    for seed in range(8):
-        a = rng.normal(size=(40, 20)) @ rng.normal(size=(20, 20))
+
+    def told(gap, seed):
+        a = rng.normal(size=(30, 6)) @ rng.normal(size=(6, 6))
         stages = {"first": a, "second": np.maximum(a, 0), "third": a**2}
-        near = {stage: distances(one[:20], one[20:], seed) for stage, one in stages.items()}
-        far = {stage: distances(one[:20], one[20:] + 4 * one.std(0), seed) for stage, one in stages.items()}
-        false, right = false + (told_apart(near) > 0.5), right + (told_apart(far) > 0.9)
-    assert false <= 1 and right == 8
+        both = {stage: (one[:15], one[15:] + gap * one.std(0)) for stage, one in stages.items()}
+        return told_apart({stage: {"auc": 0.9, "mmd_p": mmd(*one, seed)[1]} for stage, one in both.items()}) > 0.5
+
+    assert sum(told(0, seed) for seed in range(40)) <= 5
+    assert all(told(2, seed) for seed in range(5))
     one = {"auc": 0.7, "mmd_p": 0.03}
     assert told_apart({"a": one}) == 0.7
     assert told_apart({"a": one, "b": {"auc": 0.9, "mmd_p": 0.03}}) == 0.5
