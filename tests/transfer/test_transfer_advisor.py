@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import tracemalloc
 from functools import lru_cache
 
 import numpy as np
@@ -15,15 +16,17 @@ import codelayer
 from codelayer.errors import CodelayerError, DataError
 from codelayer.transfer import advise, open_backbone
 from codelayer.transfer.advicetext import changes_at
-from codelayer.transfer.candidates import DEFAULT, SCRATCH, Candidate, always, short_list, textbook
+from codelayer.transfer.candidates import DEFAULT, OWN_CANDIDATE, SCRATCH, Candidate, always, short_list, textbook
 from codelayer.transfer.diagnosis import Diagnosis, diagnose, extrapolated, told_shift
+from codelayer.transfer.features import schema_for
+from codelayer.transfer.kept import KeptScores
 from codelayer.transfer.labelled import checked_seed, groups_of, labels_of
-from codelayer.transfer.race import Race, Raced, choice, order_of
-from codelayer.transfer.rawrows import raw_scores
-from codelayer.transfer.scoring import Scored, folds_of
+from codelayer.transfer.race import BudgetSpent, Race, Raced, choice, order_of
+from codelayer.transfer.rawrows import raw_scores, small_pictures
+from codelayer.transfer.scoring import Scored, always_new, folds_of
 from codelayer.transfer.shifts import tell_shift
 from codelayer.transfer.weak import leep
-from codelayer.transfer.winner import Winner
+from codelayer.transfer.winner import OwnCode, Winner
 
 pytestmark = pytest.mark.filterwarnings("ignore:pictures of", "ignore:.*unlabelled")
 
@@ -222,7 +225,8 @@ def test_candidates_that_train_climb_and_the_worse_half_drops_out_but_for_scratc
     scratch = Candidate("scratch", SCRATCH, "", options={"worth": 0.0})
     race = Planted({"a": np.zeros((9, 2))}, np.zeros((9, 2)), None, y, folds_of(y), None, 1e9)
     found = {one.candidate.name: one for one in race.run([*ways, scratch])}
-    assert [name for name, share in asked if share == 1.0] == ["way 3", "scratch"]
+    assert [name for name, share in asked if share == 1.0] == ["scratch", "way 3"]
+    assert [name for name, share in asked if share < 0.2] == ["scratch", *(f"way {i}" for i in range(4))]
     assert found["way 0"].ended.startswith("behind at 11%")
     assert found["way 3"].finished and found["scratch"].finished
 
@@ -241,6 +245,81 @@ def test_a_spent_budget_ends_training_and_says_so():
     assert not found.finished
     assert "budget of 20 s" in found.ended
     assert found.share == pytest.approx(1 / 9)
+
+
+class Timed(Race):
+    """Training that takes so many seconds an epoch, of 90, by a clock of its own."""
+
+    now, pace = 0.0, 1.0
+
+    def trained(self, one, share):
+        for _ in range(round(90 * share)):
+            self.go_on()
+            self.now += self.pace
+        return Scored(np.ones(9))
+
+
+def timed(budget: float, once=always_new) -> Timed:
+    y = np.arange(9) % 3
+    race = Timed({"a": np.zeros((9, 2))}, np.zeros((9, 2)), None, y, folds_of(y), None, budget, once=once)
+    race.clock = lambda: race.now
+    return race
+
+
+def test_the_next_rung_is_foretold_from_the_last_one_alone():
+    way = Candidate("way", "tuned", "")
+    assert not timed(129.5).run([way])[0].finished  # 10, 30 and 90 s are needed
+    assert timed(130.5).run([way])[0].finished
+
+
+def test_training_is_stopped_between_epochs_when_the_budget_is_spent_and_scratch_has_had_its_turn(tmp_path):
+    ways = [Candidate("way", "tuned", ""), Candidate("scratch", SCRATCH, "")]
+    race = timed(15.0, KeptScores(tmp_path, "rows"))
+    found = {one.candidate.name: one for one in race.run(ways)}
+    assert race.now == 15.0 and race.until == float("inf")
+    assert found["scratch"].score is not None and found["way"].score is None
+    assert found["way"].ended == "stopped at 11% of its epochs: the budget of 15 s was spent"
+    assert (found["way"].seconds, race.spent) == (5.0, 15.0)
+    again = timed(15.0, KeptScores(tmp_path, "rows"))
+    again.pace = 0.1  # the same call gives the same answer, whatever the machine does now
+    assert [one.ended for one in again.run(ways)] == [one.ended for one in found.values()]
+    assert again.now == 0
+    more = timed(1000.0, KeptScores(tmp_path, "rows"))
+    assert all(one.finished for one in more.run(ways))
+
+
+def test_nets_and_codes_that_learn_stop_after_the_epoch_in_which_the_time_is_over(tmp_path):
+    x, y = pictures(12)
+    folds = folds_of(y, repeats=1)
+    net = open_backbone(f"file:{net_file(tmp_path)}")
+    race = Race({"a": np.zeros((12, 2))}, np.zeros((12, 2)), x, y, folds, net, 1.5)
+    race.own = OwnCode(x, np.arange(12), schema_for(net, x), 0)
+    times = iter(range(100))
+    race.clock = lambda: float(next(times))  # a second between any two looks at it
+    with pytest.raises(BudgetSpent):
+        race.until = 1.5
+        race.tuned(Candidate("way", "tuned", "", options={"tune": "last"}), np.arange(12))
+    assert next(times) == 3
+    with pytest.raises(BudgetSpent):
+        race.own_codes(1.0)
+    assert next(times) == 5
+    (found,) = race.run([OWN_CANDIDATE])
+    assert found.score is None and "the budget of 2 s was spent" in found.ended
+
+
+def test_a_code_of_ones_own_rows_is_made_when_it_is_raced_and_pictures_are_shrunk_in_blocks(tmp_path):
+    net = open_backbone(f"file:{net_file(tmp_path)}")
+    x = np.random.default_rng(0).integers(0, 256, (70, 40, 36, 3), dtype=np.uint8)
+    own = OwnCode(x, np.arange(4), schema_for(net, x), 0)
+    assert "rows" not in vars(own)
+    assert own.rows.shape == (70, 32, 29, 3)
+    one = np.concatenate([small_pictures(x[at : at + 1]) for at in range(70)])
+    np.testing.assert_array_equal(own.rows, one)
+    tracemalloc.start()
+    small_pictures(np.zeros((400, 64, 64, 3), np.uint8))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 16e6  # 400 such pictures as floats are 20 MB, and 5 MB when they are small
 
 
 # --- advice ---------------------------------------------------------------------------------------------------------
