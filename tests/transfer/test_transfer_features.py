@@ -269,11 +269,12 @@ def test_a_row_written_in_part_is_cut_off(tmp_path):
     with cache.held() as mine:
         assert mine
         cache.append({"a": np.ones((2, 3))})
-    with (cache.path / "a.part").open("ab") as file:
+    (part,) = cache.path.glob("*.part")
+    with part.open("ab") as file:
         file.write(b"\0" * 5)
     with cache.held():
         assert cache.begun({"a": 3}) == 2
-        assert (cache.path / "a.part").stat().st_size == 24
+        assert part.stat().st_size == 24
 
 
 def test_an_altered_entry_is_made_again(tmp_path, net):
@@ -294,14 +295,16 @@ def test_an_entry_that_another_process_writes_is_computed_without_it(tmp_path, n
     expected = extractor(net).fit(x).transform(x)
     made.transform(x)
     (entry,) = (tmp_path / "cache").iterdir()
-    for file in entry.glob("stage2.*"):
+    files = [one for one in entry.iterdir() if one.suffix in (".f32", ".sha256")]
+    assert len(files) == 2
+    for file in files:
         file.unlink()
     holder = FeatureCache.__new__(FeatureCache)
     holder.path, holder.about = entry, {}
     with holder.held() as mine:
         assert mine
         np.testing.assert_array_equal(made.transform(x), expected)
-    assert not list(entry.glob("stage2.*"))
+    assert not any(file.exists() for file in files)
 
 
 def test_the_oldest_entries_go_where_the_cache_grows_too_large(tmp_path, net, monkeypatch):
@@ -311,3 +314,17 @@ def test_the_oldest_entries_go_where_the_cache_grows_too_large(tmp_path, net, mo
         source = f"file:{net_file(tmp_path, f'{seed}.npz', seed=seed)}"
         Counting(source, cache=tmp_path / "cache").fit(x).transform(x)
     assert len(list((tmp_path / "cache").iterdir())) < 3
+
+
+def test_a_folder_that_the_cache_did_not_make_stays_however_it_is_called(tmp_path, net, monkeypatch):
+    x, _ = pictures(70)
+    monkeypatch.setattr("codelayer.transfer.cache.MOST_BYTES", 1000)
+    for at, about in enumerate([None, "{}", '{"title": "thesis"}']):
+        foreign = tmp_path / "cache" / f"{at}123456789abcdef0123456789abcdef"
+        foreign.mkdir(parents=True)
+        (foreign / "thesis.txt").write_text("x" * 2000)
+        if about is not None:
+            (foreign / "about.json").write_text(about)
+        os.utime(foreign, (0, 0))
+    extractor(net, cache=tmp_path / "cache").fit(x).transform(x)
+    assert len(list((tmp_path / "cache").glob("*/thesis.txt"))) == 3

@@ -9,7 +9,7 @@ from sklearn.model_selection import LeaveOneOut, cross_val_score
 
 from codelayer.errors import DataError
 from codelayer.transfer.heads import ALPHAS, LinearHead, RidgeHead, folded, make_head
-from codelayer.transfer.scoring import Joint, Scored, folds_of, probe, row_weights, scored
+from codelayer.transfer.scoring import Joint, Scored, beside, folds_of, probe, row_weights, scored
 from codelayer.transfer.similarity import auc_ends, distances, frechet, mmd, told_apart
 from codelayer.transfer.weak import leep
 
@@ -210,11 +210,22 @@ def test_labels_that_cannot_be_split_are_refused_in_a_sentence(y, groups, said):
         folds_of(np.array(y), groups=None if groups is None else np.array(groups))
 
 
-def test_stages_side_by_side_weigh_alike_whatever_their_scale_and_width():
+def test_a_stage_of_large_values_drowns_no_other():
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 3
+    knows, noise = rng.normal(size=(60, 4)) + 2 * np.eye(3, 4)[y], rng.normal(size=(60, 4))
+    folds = folds_of(y)
+    alike, apart = (probe(beside({"a": scale * noise, "b": knows}), y, folds) for scale in (1, 1e6))
+    np.testing.assert_array_equal(alike.points, apart.points)
+    assert alike.mean > 0.7
+    assert probe(np.concatenate([1e6 * noise, knows], 1), y, folds).mean < 0.5
+
+
+def test_other_rows_are_scaled_as_those_that_stages_were_scaled_by():
     rng = np.random.default_rng(0)
     stages = {"a": 1000 * rng.normal(size=(50, 2)), "b": rng.normal(size=(50, 20))}
     both = Joint(stages)(stages)
-    assert (both[:, :2] ** 2).sum() == pytest.approx((both[:, 2:] ** 2).sum(), rel=1e-5)
+    np.testing.assert_allclose(both.std(0), 1, rtol=1e-5)
     one = {name: values[:1] for name, values in stages.items()}
     np.testing.assert_array_equal(Joint(stages)(one), both[:1])
 

@@ -184,10 +184,10 @@ def probe(
 
 
 class Joint:
-    """Stages side by side, each scaled so that its columns together weigh as much as any other stage's.
+    """Stages side by side, every column with deviation 1: large values drown no other stage, a wide one counts more.
 
     stages  stage -> (rows, width): rows from which means and scales are taken
-    Source: the simplest form of Head2Toe (Evci et al. 2022).
+    Source: the simplest form of Head2Toe (Evci et al. 2022), without its choice among columns.
     """
 
     def __init__(self, stages: Mapping[str, np.ndarray]) -> None:
@@ -202,7 +202,7 @@ class Joint:
 
 def _scale_of(values: np.ndarray) -> np.ndarray:
     deviation = values.std(0, dtype=np.float64)
-    return np.maximum(deviation, 1e-3 * max(float(deviation.max(initial=0.0)), 1e-12)) * values.shape[1] ** 0.5
+    return np.maximum(deviation, 1e-3 * max(float(deviation.max(initial=0.0)), 1e-12))
 
 
 def beside(stages: Mapping[str, np.ndarray]) -> np.ndarray:
