@@ -228,7 +228,7 @@ def test_rates_follow_the_schedule_and_depend_on_the_step_alone():
         )
         assert paces.rates(step) == pytest.approx([0.5 * share / 2.6**2, 0.5 * share / 2.6, 0.5 * share], rel=1e-9)
     assert max(one_cycle(step, 40) for step in range(40)) == 1.0
-    assert one_cycle(0, 1) > 0
+    assert one_cycle(0, 1) == 1.0, "a single step is the peak"
 
 
 def test_an_unknown_schedule_is_refused():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tuning_cases import QUICK, X, Y, hungry, learned, pictures, small
+from tuning_cases import QUICK, Hungry, X, Y, hungry, learned, pictures, small
 
 from codelayer.errors import DataError, SentenceError
 from codelayer.objective.trace import generator
@@ -28,17 +28,38 @@ ERRORS = [
 @pytest.mark.parametrize(("error", "text"), ERRORS)
 @pytest.mark.parametrize("most", [1, 5, 11])
 def test_a_batch_that_does_not_fit_has_the_gradient_of_the_whole(error, text, most):
-    found = []
-    for limit in (12, most):
-        model = FineTunedClassifier(hungry(limit, False, error, text), **QUICK)
-        tuning = model.tuning(*model.checked(X, Y), 0)
-        tuning.paces.at(0)
-        terms = tuning.gradient(torch.arange(12), 0)
-        found.append((float(terms["loss"]), [one.grad for one in tuning.joined.parameters() if one.grad is not None]))
-    assert found[0][0] == pytest.approx(found[1][0], rel=1e-6)
-    for one, other in zip(found[0][1], found[1][1], strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+    tuning = same_gradient(12, most, error=error, text=text)
     assert tuning.parts.count == {1: 12, 5: 4, 11: 2}[most] and len(tuning.parts.notes) == 1
+
+
+def ready(backbone, **options):
+    """A tuning before its first step."""
+    model = FineTunedClassifier(backbone, **(QUICK | options))
+    tuning = model.tuning(*model.checked(X, Y), 0)
+    tuning.paces.at(0)
+    return tuning
+
+
+def same_gradient(*limits: int, norm: bool = False, error=RuntimeError, text="not enough memory", **options):
+    """The last of the tunings, one for each limit of memory, whose loss and gradient at a step are all the same."""
+    found = []
+    for limit in limits:
+        tuning = ready(hungry(limit, norm, error, text), **options)
+        terms = tuning.gradient(torch.arange(12), 3)
+        found.append((float(terms["loss"]), [one.grad for one in tuning.joined.parameters() if one.grad is not None]))
+    for loss, slopes in found[1:]:
+        assert loss == pytest.approx(found[0][0], rel=1e-6)
+        for one, other in zip(slopes, found[0][1], strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+    return tuning
+
+
+@pytest.mark.parametrize("augment", ["flip", "shift", "flip + shift"])
+def test_the_parts_of_a_batch_are_changed_as_in_the_whole(augment):
+    tuning = same_gradient(12, 5, 1, augment=augment)
+    whole, plain = tuning.feed.batch(torch.arange(12), 3), tuning.feed.batch(torch.arange(12), 4)
+    parts = [tuning.feed.batch(torch.arange(12), 3, slice(start, start + 5)) for start in (0, 5, 10)]
+    assert torch.equal(torch.cat(parts), whole) and not torch.equal(whole, plain)
 
 
 def test_a_run_that_lacks_memory_goes_on_with_a_note():
@@ -53,6 +74,39 @@ def test_batch_normalisation_keeps_no_trace_of_the_part_that_failed_and_the_note
     with pytest.warns(UserWarning, match="but for batch normalisation"):
         model = learned(backbone=hungry(6, True), epochs=1, batch_size=12)
     assert model.backbone_.net.b1[1].num_batches_tracked == 5 + 2 * 3, "two parts in each of three steps"
+
+
+def drawing(most: int):
+    found = small(norm=False, drop=0.5)
+    found.net.b2.add_module("hungry", Hungry(most))
+    return found
+
+
+def test_dropout_of_a_part_does_not_depend_on_what_was_tried_before():
+    found = []
+    for count, most in ((1, 6), (2, 6), (2, 6)):  # a try that fails, the parts at once, and again
+        tuning = ready(drawing(most))
+        tuning.parts.count = count
+        tuning.gradient(torch.arange(12), 3)
+        found.append(torch.cat([one.grad.flatten() for one in tuning.joined.parameters() if one.grad is not None]))
+        assert tuning.parts.count == 2
+    assert torch.equal(found[0], found[1]) and torch.equal(found[1], found[2])
+    assert not any("normalisation" in note for note in tuning.parts.notes)
+
+
+def test_parts_and_steps_draw_apart():
+    tuning = ready(drawing(6))
+    tuning.parts.count, seen = 2, []
+    tuning.joined.net.b1[-1].register_forward_hook(lambda module, inputs, output: seen.append(output == 0))
+    for step in (3, 4, 3):
+        tuning.gradient(torch.tensor([0, 1, 0, 1]), step)  # the same two rows in both parts
+    assert not torch.equal(seen[0], seen[1]) and not torch.equal(seen[0], seen[2])
+    assert torch.equal(seen[0], seen[4]) and torch.equal(seen[1], seen[5])
+
+
+def test_the_note_says_that_dropout_is_not_that_of_the_whole_batch():
+    with pytest.warns(UserWarning, match="but for dropout, which draws for each part anew"):
+        learned(backbone=drawing(6), epochs=1)
 
 
 def test_not_even_one_row_and_other_errors_are_told():

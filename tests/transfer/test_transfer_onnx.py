@@ -15,7 +15,8 @@ from source_cases import pictures
 import codelayer
 from codelayer.errors import BundleError, DataError, SentenceError
 from codelayer.nets.backbone import Pictures
-from codelayer.transfer import FeatureExtractor, open_backbone
+from codelayer.transfer import FeatureExtractor, advise, open_backbone
+from codelayer.transfer.advicepage import page
 from codelayer.transfer.opening import backbone_from, backbone_parts
 
 RECORD = {"height": 16, "width": 16, "channels": 3, "mean": [0.5] * 3, "std": [0.25] * 3}
@@ -163,3 +164,13 @@ def test_outputs_that_are_called_like_paths_are_stages_that_the_cache_keeps(tmp_
     assert sorted(one.name for one in tmp_path.iterdir()) == ["here", "net.onnx", "net.onnx.json"]
     made.save(tmp_path / "bundle")
     np.testing.assert_array_equal(codelayer.load(tmp_path / "bundle").transform(x), first)
+
+
+def test_advice_on_a_frozen_file_does_without_a_twin_and_says_so(tmp_path):
+    net = f"file:{written(tmp_path / 'net.onnx')}"
+    x = np.random.default_rng(0).random((24, 16, 16, 3))
+    found = advise(net, x, np.arange(24) % 2, 0, cache=None)
+    assert not found.diagnosis.twin and found.diagnosis.rival[0].endswith("on raw rows")
+    assert any("no untrained twin could be drawn" in note for note in found.notes)
+    assert "no untrained twin of it could be drawn" in str(found)
+    assert "the same net untrained" not in page(found, "rows").render()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tuning_cases import pictures, small
+from tuning_cases import Hungry, pictures, small
 
 from codelayer.errors import RunError, SentenceError
 from codelayer.transfer.finetune import FineTunedClassifier
@@ -49,6 +49,23 @@ def test_a_loop_that_is_left_goes_on_where_it_was(tmp_path):
     assert numbers == [3, 4]
     whole = FineTunedClassifier(small(), epochs=4, batch_size=12, random_state=0).fit(X, Y)
     assert np.array_equal(model(tmp_path / "run").fit(X, Y).transform(X), whole.transform(X))
+
+
+def test_a_split_run_with_dropout_that_is_left_ends_in_the_same_bits(tmp_path):
+    def split(run: Path | None) -> FineTunedClassifier:
+        net = small(norm=False, drop=0.5)
+        net.net.b2.add_module("hungry", Hungry(6))
+        return FineTunedClassifier(net, epochs=4, batch_size=12, random_state=0, run=run)
+
+    with pytest.warns(UserWarning, match="split into parts of 6"):
+        whole = split(None).fit(X, Y)
+        for epoch in split(tmp_path / "run").fit_epochs(X, Y):
+            if epoch.number == 2:
+                break
+    with pytest.warns(UserWarning, match="split into parts of 6"):
+        resumed = split(tmp_path / "run").fit(X, Y)
+    assert np.array_equal(resumed.transform(X), whole.transform(X))
+    assert np.array_equal(resumed.head_weight_, whole.head_weight_) and resumed.notes_ == whole.notes_
 
 
 def test_a_folder_of_another_run_or_of_other_rows_is_refused(tmp_path):

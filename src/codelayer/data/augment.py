@@ -43,13 +43,23 @@ def affine(
     return _bilinear(x, at_x, at_y)
 
 
-def shift(x: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Move each picture by up to `share` of its sides, each way, in fractions of a pixel; what comes in is 0."""
+def shift(x: np.ndarray, share: float, rng: np.random.Generator, among: tuple[int, int] | None = None) -> np.ndarray:
+    """Move each picture by up to `share` of its sides, each way, in fractions of a pixel; what comes in is 0.
+
+    among  (first, rows) where x is a part of a batch of so many rows: it then changes as it does in the whole
+    """
     n, height, width, _ = x.shape
-    right, down = rng.uniform(-share, share, (2, n)).astype(np.float32)[:, :, None, None]
+    rows, own = _own(n, among)
+    right, down = rng.uniform(-share, share, (2, rows))[:, own].astype(np.float32)[:, :, None, None]
     column, row = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
     full = np.zeros((n, height, width), np.float32)
     return _bilinear(x, full + column - right * width, full + row - down * height)
+
+
+def _own(n: int, among: tuple[int, int] | None) -> tuple[int, slice]:
+    """How many rows draw, and which of them are these n."""
+    first, rows = among or (0, n)
+    return rows, slice(first, first + n)
 
 
 def rotate(x: np.ndarray, degrees: float, rng: np.random.Generator) -> np.ndarray:
@@ -73,9 +83,10 @@ def _bilinear(x: np.ndarray, at_x: np.ndarray, at_y: np.ndarray) -> np.ndarray:
     return upper * (1 - down) + lower * down
 
 
-def flip(x: np.ndarray, chance: float, rng: np.random.Generator) -> np.ndarray:
-    """Mirror each picture left to right with this chance, in [0, 1]."""
-    turned = rng.uniform(size=len(x)) < chance
+def flip(x: np.ndarray, chance: float, rng: np.random.Generator, among: tuple[int, int] | None = None) -> np.ndarray:
+    """Mirror each picture left to right with this chance, in [0, 1]; `among` as for `shift`."""
+    rows, own = _own(len(x), among)
+    turned = rng.uniform(size=rows)[own] < chance
     return np.where(turned[:, None, None, None], x[:, :, ::-1], x)
 
 

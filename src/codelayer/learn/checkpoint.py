@@ -25,6 +25,7 @@ class Position:
     """Where the loop stands: counters, sums of the epoch under way, the best so far, seconds of all stretches.
 
     good_weights  those of the last epoch's end from which a step had a finite loss; at first the first weights
+    parts, notes  how many parts a batch was split into for lack of memory, and what a reader should know of it
     """
 
     epoch: int = 0
@@ -39,6 +40,8 @@ class Position:
     good_weights: dict[str, Tensor] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
     seconds: float = 0.0
+    parts: int = 1
+    notes: list[str] = field(default_factory=list)
 
     def add(self, terms: dict[str, Tensor], samples: int) -> None:
         """Count one step."""
@@ -73,6 +76,8 @@ def save_checkpoint(path: Path, model: nn.Module, optimizer: Adam, position: Pos
         "stopped": position.stopped,
         "history": position.history,
         "seconds": position.seconds,
+        "parts": position.parts,
+        "notes": position.notes,
     }
     bundle.write(path, "checkpoint", plan, tensors)
 
@@ -96,6 +101,7 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: Adam, position: Pos
         raise BundleError(f"{path} belongs to another model", "remove it to start the run again") from None
     for name in ("epoch", "step", "step_in_epoch", "samples", "stale", "stopped", "history", "seconds"):
         setattr(position, name, found.plan[name])
+    position.parts, position.notes = found.plan.get("parts", 1), list(found.plan.get("notes", ()))
     position.best = math.inf if found.plan["best"] is None else found.plan["best"]
     position.sums, position.best_weights, position.good_weights = groups["sums"], groups["best"], groups["good"]
 

@@ -49,7 +49,9 @@ class Group:
 
 
 def one_cycle(step: int, total: int) -> float:
-    """The share of the peak rate at a step: a cosine up over 30 % of the steps, then a cosine down."""
+    """The share of the peak rate at a step: a cosine up over 30 % of the steps, then a cosine down; one step: 1."""
+    if total <= 1:
+        return 1.0
     top = WARM * total
     if step < top:
         return START + (1 - START) * 0.5 * (1 - math.cos(math.pi * step / top))

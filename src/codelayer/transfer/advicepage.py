@@ -68,6 +68,8 @@ def _stages(made: Report, found: Advice) -> None:
     places = np.arange(1, len(d.stages) + 1)
     lines = []
     for title, scores, strong in (("this net", d.net, True), ("the same net untrained", d.twin, False)):
+        if not scores:
+            continue
         means = np.array([scores[s].mean for s in d.stages])
         low, high = np.array([scores[s].ends for s in d.stages]).T
         lines.append(Series(title, places, means, low, high, emphasis=strong, dashed=not strong))

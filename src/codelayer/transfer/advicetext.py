@@ -56,16 +56,23 @@ def helping(found: Advice) -> str:
     gap, error = d.lead
     over = f"{d.rival[0]} ({d.rival[1].mean:.3f})"
     if d.helps:
-        return f"This backbone helps: its best frozen probe is {gap:+.3f} (standard error {error:.3f}) ahead of {over}."
-    without = f"its best frozen probe is {gap:+.3f} (standard error {error:.3f}) against {over}"
+        told = f"its best frozen probe is {gap:+.3f} (standard error {error:.3f}) ahead of {over}{_untwinned(d)}"
+        return f"This backbone helps: {told}."
+    without = f"its best frozen probe is {gap:+.3f} (standard error {error:.3f}) against {over}{_untwinned(d)}"
+    if not d.knows:
+        without += f", and with {d.top.mean:.3f} (standard error {d.top.error:.3f}) not surely ahead of chance"
     tuned = _best(found, TUNED)
     scratch = _best(found, SCRATCH)
     if tuned is not None and tuned.score is not None:
         bar = d.rival[1] if scratch is None or scratch.score is None else _higher(scratch.score, d.rival[1])
         ahead, luck = tuned.score.beyond(bar)
-        if ahead > luck:
+        if ahead > luck and tuned.score.mean - d.chance > tuned.score.error:
             return f"Frozen, this backbone does not help: {without}; as a start for fine-tuning it does ({ahead:+.3f})."
     return f"This backbone does not help, as far as {_rows(found)} tell: {without}."
+
+
+def _untwinned(d: Diagnosis) -> str:
+    return "" if d.twin else ", while no untrained twin of it could be drawn"
 
 
 def _higher(one: Scored, other: Scored) -> Scored:

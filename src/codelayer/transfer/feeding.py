@@ -52,12 +52,13 @@ class Feed:
     def __len__(self) -> int:
         return rows_of(self.rows)
 
-    def batch(self, places: Tensor, step: int = 0) -> Tensor:
-        """The rows at `places` in the form that is kept."""
+    def batch(self, places: Tensor, step: int = 0, part: slice | None = None) -> Tensor:
+        """The rows at `places`, or a part of them, in the form that is kept; a part changes as it does in the whole."""
+        mine = places if part is None else places[part]
         if self.kept is not None:
-            return self.kept[places]
-        some = take(self.rows, places.numpy())
-        return self.backbone.prepare(changed(some, self.changes, stream_number(self.seed, "changes", step)))
+            return self.kept[mine]
+        some, among = take(self.rows, mine.numpy()), (0 if part is None else int(part.start or 0), len(places))
+        return self.backbone.prepare(changed(some, self.changes, stream_number(self.seed, "changes", step), among))
 
     def vectors(self, batch: Tensor) -> Tensor:
         """Pooled last stage (rows, width) of a batch; gradients flow where they are on."""
@@ -117,8 +118,11 @@ def changes_of(text: str | None) -> tuple[str, ...]:
     return found
 
 
-def changed(pictures: Any, changes: tuple[str, ...], number: int) -> Any:
-    """Pictures (n, H, W, C) flipped by a fair coin and shifted by up to a tenth of their sides, in [0, 1] float32."""
+def changed(pictures: Any, changes: tuple[str, ...], number: int, among: tuple[int, int] | None = None) -> Any:
+    """Pictures (n, H, W, C) flipped by a fair coin and shifted by up to a tenth of their sides, in [0, 1] float32.
+
+    among  (first, rows) where they are a part of a batch of so many rows
+    """
     if not changes:
         return pictures
     if np.ndim(pictures) != 4:
@@ -127,5 +131,5 @@ def changed(pictures: Any, changes: tuple[str, ...], number: int) -> Any:
     found = found.astype(np.float32) / 255 if found.dtype == np.uint8 else found.astype(np.float32)
     rng = np.random.default_rng(number)
     if "flip" in changes:
-        found = augment.flip(found, CHANCE, rng)
-    return augment.shift(found, SHARE, rng) if "shift" in changes else found
+        found = augment.flip(found, CHANCE, rng, among)
+    return augment.shift(found, SHARE, rng, among) if "shift" in changes else found

@@ -6,14 +6,14 @@ Skips  what is tuned and at which rates: `tuned` plans that, `finetune` is the e
 
 Batch order, dropout and changes of pictures are drawn from (seed, epoch) or (seed, step), rates are a function of the
 step: a tuning that is killed and resumed ends in the same bits on one CPU thread. A batch that does not fit into
-memory is split into parts whose gradients add up to that of the whole.
+memory is split into parts whose gradients add up to that of the whole, but for batch normalisation and dropout: each
+part draws from (seed, step, part), whatever was tried before, and a checkpoint keeps the number of parts.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from ..learn.diverged import check_epoch, check_step
 from ..learn.loop import Epoch, Interrupts, close_epoch
 from ..learn.paces import AdamW, Paces
 from ..objective.trace import generator, stream_number
+from .drawing import Drawn, own_draws
 from .feeding import Feed
 from .parts import Parts
 
@@ -99,6 +100,7 @@ class Tuning:
         norms = [one for one in self.joined.net.modules() if isinstance(one, BATCHED)]
         self._moving = [one for norm in norms for one in norm.buffers()]
         self._before = [one.clone() for one in self._moving]
+        self._own = own_draws(self.joined)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -115,6 +117,7 @@ class Tuning:
         position, saved_at = self.position, time.monotonic()
         if checkpoint is not None and checkpoint.exists():
             load_checkpoint(checkpoint, self.joined, self.optimizer, position)
+            self.parts.count, self.parts.notes = position.parts, list(position.notes)
         try:
             while position.epoch < self.epochs:
                 started, before = time.perf_counter(), position.seconds
@@ -127,7 +130,7 @@ class Tuning:
                         self._step(places)
                         position.seconds = before + time.perf_counter() - started
                         if checkpoint is not None and time.monotonic() - saved_at >= checkpoint_seconds:
-                            save_checkpoint(checkpoint, self.joined, self.optimizer, position)
+                            self._save(checkpoint)
                             saved_at = time.monotonic()
                         if interrupts.asked:
                             raise KeyboardInterrupt
@@ -138,13 +141,17 @@ class Tuning:
                 if interrupts.asked:
                     raise KeyboardInterrupt
             if checkpoint is not None:
-                save_checkpoint(checkpoint, self.joined, self.optimizer, position)
+                self._save(checkpoint)
         except (GeneratorExit, KeyboardInterrupt):
             if checkpoint is not None:
-                save_checkpoint(checkpoint, self.joined, self.optimizer, position)
+                self._save(checkpoint)
             raise
         finally:
             self.paces.release()
+
+    def _save(self, checkpoint: Path) -> None:
+        self.position.parts, self.position.notes = self.parts.count, list(self.parts.notes)
+        save_checkpoint(checkpoint, self.joined, self.optimizer, self.position)
 
     def _step(self, places: Tensor) -> None:
         position = self.position
@@ -157,9 +164,9 @@ class Tuning:
     def gradient(self, places: Tensor, step: int) -> dict[str, Tensor]:
         """Leave the gradient of the mean loss over the rows at `places` in the net; loss and anchor.
 
-        The batch is split where memory runs out; running statistics of batch normalisation then see the parts.
+        The batch is split where memory runs out; batch normalisation then sees the parts, and dropout draws for each.
         """
-        rows, split = len(places), self.parts.count
+        rows, split, drew = len(places), self.parts.count, False
         _copy(self._before, self._moving)
 
         def again() -> None:
@@ -167,16 +174,19 @@ class Tuning:
             _copy(self._moving, self._before)
 
         def work(part: slice) -> Tensor:
-            batch = self.feed.batch(places[part], step)
-            loss = self.losses(batch, self.targets[places[part]]).sum() / rows
-            loss.backward()
+            nonlocal drew
+            term = f"dropout/{part.start}" if part.start else "dropout"
+            with Drawn(stream_number(self.seed, term, step), self._own) as drawn:
+                batch = self.feed.batch(places, step, part)
+                loss = self.losses(batch, self.targets[places[part]]).sum() / rows
+                loss.backward()
+            drew |= drawn.some
             return loss.detach()
 
         self.optimizer.clear()
-        with _drawn(stream_number(self.seed, "dropout", step)):
-            losses = self.parts.run(rows, work, again)
+        losses = self.parts.run(rows, work, again)
         if self.parts.count != split:
-            self._note_split(rows)
+            self._note_split(rows, drew)
         loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
         if self.anchor is None:
             return {"loss": loss}
@@ -189,25 +199,14 @@ class Tuning:
             return nn.functional.cross_entropy(scores, targets, reduction="none")
         return (scores[:, 0] - targets).square()
 
-    def _note_split(self, rows: int) -> None:
+    def _note_split(self, rows: int, drew: bool) -> None:
         size = -(-rows // self.parts.count)
         told = f"a batch of {rows} rows did not fit into memory and is split into parts of {size}: gradients add up "
         moving = any(isinstance(one, BATCHED) and one.training for one in self.joined.net.modules())
         told += "to that of the whole batch"
-        if moving:
-            told += ", but for batch normalisation, which sees the statistics of each part alone"
-        self.parts.notes.append(told)
-
-
-@contextmanager
-def _drawn(number: int) -> Generator[None]:
-    """torch's own stream at a number, and afterwards as it was; torch.manual_seed would seed absent devices, too."""
-    before = torch.get_rng_state()
-    torch.default_generator.manual_seed(number)
-    try:
-        yield
-    finally:
-        torch.set_rng_state(before)
+        apart = ["batch normalisation, which sees the statistics of each part alone"] if moving else []
+        apart += ["dropout, which draws for each part anew"] if drew else []
+        self.parts.notes.append(told + (f", but for {' and for '.join(apart)}" if apart else ""))
 
 
 def _copy(to: list[Tensor], source: list[Tensor]) -> None:

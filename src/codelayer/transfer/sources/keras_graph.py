@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from ...errors import DataError
 from ...nets.backbone.twin import SMALL
+from ...objective.trace import stream_number
 
 AFFINE = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense")  # what a twin scales
 NORM = "BatchNormalization"
@@ -94,6 +95,31 @@ class Step(nn.Module):
         return (output - mean) / deviation
 
 
+class DrawingStep(Step):
+    """A layer that draws from generators of Keras's (dropout of whole maps, for one), which count on from call to call.
+
+    They are no weights: what they draw has to follow from where they are set before a step.
+    """
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__(layer)
+        self.states = [one.state.value.detach() for one in generators(layer)]
+
+    def reseed(self, number: int) -> None:
+        """Set every generator to a place that follows from these 63 bits."""
+        for at, state in enumerate(self.states):
+            state.copy_(torch.tensor([stream_number(number, str(at), 0) & 0x7FFFFFFF, 0]))  # a seed, and a count
+
+    def has_drawn(self) -> bool:
+        """Whether a generator counted on since."""
+        return any(int(state[1]) for state in self.states)
+
+
+def generators(layer: Any) -> list[Any]:
+    """The generators of a layer and of the layers in it."""
+    return [one for part in layer._flatten_layers() for one in part._seed_generators]
+
+
 class KerasNet(nn.Module):
     """The layers of a model, run in Keras's own order.
 
@@ -116,7 +142,7 @@ class KerasNet(nn.Module):
             name = self.names[layer.name]
             if name in self.steps:
                 raise DataError(f"{model.name} runs its layer {name} twice", "choose another net")
-            self.steps[name] = Step(layer) if hasattr(layer, "weights") else Operation(layer)
+            self.steps[name] = _stepped(layer)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, 3, height, width) -> what the model gives, channels last."""
@@ -136,6 +162,12 @@ class KerasNet(nn.Module):
         for name, one in other.named_parameters():
             one.requires_grad_(mine[name].requires_grad)
         return other.train(self.training)
+
+
+def _stepped(layer: Any) -> Step | Operation:
+    if not hasattr(layer, "weights"):
+        return Operation(layer)
+    return DrawingStep(layer) if generators(layer) else Step(layer)
 
 
 class Operation(nn.Module):
