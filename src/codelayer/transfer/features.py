@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,7 +25,7 @@ from ..data.schema import Schema
 from ..errors import BundleError, DataError
 from ..learn.coder import Coder
 from ..learn.settings import seed_of
-from ..nets.backbone import Backbone
+from ..nets.backbone import Backbone, Pictures
 from ..nets.backbone.twin import ROWS
 from ..report import Progress
 from .bundles import Rows
@@ -130,6 +130,29 @@ class FeatureExtractor(Coder):
         found = self._by_stage(rows)
         return np.concatenate([found[stage] for stage in self.stages_], axis=1)
 
+    def _as_fitted(self, rows: Any) -> Any:
+        if not self._sees_pictures or not isinstance(rows, np.ndarray):
+            return super()._as_fitted(rows)
+        if rows.ndim == 3 and rows.dtype == np.uint8 and not self.schema_.flat:
+            return rows[..., None]
+        return rows[..., 0] if rows.ndim == 4 and rows.shape[3] == 1 and self.schema_.flat else rows
+
+    @property
+    def _sees_pictures(self) -> bool:
+        return isinstance(self.backbone_.prepare, Pictures)
+
+    def _blocks(self, rows: Any) -> Iterator[Any]:
+        return map(self._as_schema, super()._blocks(rows))
+
+    def _as_schema(self, block: Any) -> Any:
+        """Pictures in the grey levels that were fitted: uint8 and numbers in [0, 1] are the same pictures."""
+        if not self._sees_pictures or not isinstance(block, np.ndarray):
+            return block
+        levels = self.schema_.dtype == "uint8"
+        if block.dtype == np.uint8:
+            return block if levels else block.astype(np.float32) / 255
+        return block if not levels or block.dtype.kind != "f" else block * np.float32(255)
+
     def stage_features(self, X: Any) -> dict[str, np.ndarray]:
         """The features of the rows by stage, each (rows, width) float32."""
         check_is_fitted(self)
@@ -168,7 +191,7 @@ class FeatureExtractor(Coder):
             made: dict[str, list[np.ndarray]] = {stage: [] for stage in missing}
             with Progress(f"features of {self.backbone_.name}", rows_of(rows), "rows", done) as progress:
                 for start in range(done, rows_of(rows), self.block_rows):
-                    block = take(rows, slice(start, start + self.block_rows))
+                    block = self._as_schema(take(rows, slice(start, start + self.block_rows)))
                     values = self._stage_block(block, tuple(missing))
                     if self._parts.count != parts:
                         return None

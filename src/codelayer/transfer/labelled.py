@@ -41,7 +41,7 @@ def labels_of(X: Any, y: Any) -> tuple[str, np.ndarray, np.ndarray]:
     """
     if y is None:
         raise DataError("advice needs labels, but none were given", "label at least two rows of two classes")
-    labelled, known, _ = known_labels(list(y) if isinstance(y, tuple) else y, rows_of(X))
+    labelled, known, _ = known_labels(y, rows_of(X))
     if task_of(known) == "number":
         return "number", labelled, known.astype(np.float64)
     classes, counts = np.unique(known, return_counts=True)

@@ -53,7 +53,7 @@ class Backbone:
     """A net with named stages.
 
     name         as it was asked for, "file:mobilenet.npz"
-    net          the module; its forward takes what `prepare` gives
+    net          the module; its forward takes what `prepare` gives. One of another precision than float32 is copied
     places       stage -> dotted path of the module whose output it is, in the order in which they run
     prepare      rows -> tensor
     licence      of the weights, in words, or "not stated"
@@ -89,7 +89,7 @@ class Backbone:
         for stage, place in places.items():
             if place not in known:
                 raise SentenceError(f"{name} has no module {place!r} for its stage {stage!r}", "check its places")
-        self.name, self.net, self.places, self.prepare = name, net.eval(), dict(places), prepare
+        self.name, self.net, self.places, self.prepare = name, _single(net).eval(), dict(places), prepare
         self.licence, self.layout, self.trained = licence, layout, trained
         self.classes, self.source = tuple(classes), dict(source or {})
         self.calibrated = trained
@@ -240,3 +240,9 @@ class Backbone:
         other = copy.copy(self)
         other.net, other.name = copy.deepcopy(self.net), name or self.name
         return other
+
+
+def _single(net: nn.Module) -> nn.Module:
+    """The net in float32, which is what rows come in; one that is so already is given back itself."""
+    other = any(one.is_floating_point() and one.dtype != torch.float32 for one in net.parameters())
+    return copy.deepcopy(net).float() if other else net
