@@ -16,6 +16,7 @@ def place(tmp_path_factory):
     """A folder with a net and labelled pictures, some rows without a label."""
     folder = tmp_path_factory.mktemp("transfer")
     net_file(folder)
+    (folder / "net.pt").write_bytes(b"PK")
     x, y = pictures(45)
     np.savez(folder / "bars.npz", x=x, y=np.where(np.arange(45) < 36, y, ""))
     np.savez(folder / "known.npz", x=x, y=y)
@@ -146,6 +147,10 @@ def test_a_range_test_draws_the_loss_with_the_options_of_the_fit(run, place):
         ("advise more.npz --backbone file:net.npz", "has no labels"),
         ("advise bars.npz --backbone file:gone.npz", "there is no file gone.npz"),
         ("advise bars.npz --backbone fil:net.npz", "did you mean 'file'"),
+        ("advise bars.npz --backbone net.pt", "net.pt is a pickled checkpoint"),
+        ("advise bars.npz --backbone file:net.npz#sha256=abcd", "'abcd' is no sha256"),
+        ("advise bars.npz --backbone file:.", "is a folder"),
+        ("advise bars.npz --backbone file:net.npz --minutes 0 --source iris --out other", "the source rows do not fit"),
         ("advise iris --backbone file:net.npz", "takes pictures"),
         ("advise bars.npz --backbone file:net.npz --minutes -1", "--minutes -1 is not possible"),
         ("advise bars.npz --backbone file:net.npz --source-label y", "has no --source"),

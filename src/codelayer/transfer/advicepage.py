@@ -161,6 +161,7 @@ def _evidence(made: Report, found: Advice) -> None:
     made.section("How it was done", closed=True)
     net = found.facts["net"]
     made.text(
-        f"Weights {net['weights_sha256'][:16]}, licence {net['licence']}, preprocessing {net['preprocessing']}. "
+        f"Hash of the net's weights (not of its file): {net['weights_sha256'][:16]}. Licence: {net['licence']}. "
+        f"Preprocessing: {'; '.join(f'{name} {value}' for name, value in net['preprocessing'].items())}. "
         f"Seed {found.facts['seed']}. Rules and thresholds: docs/advisor.md."
     )

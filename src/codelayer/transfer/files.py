@@ -24,7 +24,8 @@ from ..nets.backbone import Backbone, Pictures, check_plan, planned
 
 SUFFIXES = (".npz", ".safetensors", ".onnx")
 PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".joblib", ".tar")
-HASHED = re.compile(r"^(?P<path>.*)#sha256=(?P<hash>[0-9a-fA-F]{64})$")
+HASHED = re.compile(r"^(?P<path>.*)#sha256=(?P<hash>[^/#]*)$")
+DIGITS = re.compile(r"^[0-9a-fA-F]{64}$")
 METADATA = "codelayer.plan"
 MAX_PLAN = 16 << 20
 GROWTH, FREE = 50, 1 << 26  # times a file's bytes, and bytes in any case, that its weights may take in memory
@@ -32,7 +33,8 @@ OF_PLAN = ("ops", "stages", "input_size", "input", "preprocessing")  # what a ne
 CONVERT = (
     "pickled files can run code: convert yours once where you trust it, "
     'python -c "import torch, safetensors.torch as s; '
-    "s.save_file({k: v.contiguous() for k, v in torch.load('IN', weights_only=True).items()}, 'OUT.safetensors')\""
+    "s.save_file({k: v.contiguous() for k, v in torch.load('IN', weights_only=True).items()}, 'OUT.safetensors')\", "
+    "and name the net it belongs to, such as timm:NAME@OUT.safetensors"
 )
 # what the plans of the MobileNets say in words
 KNOWN_INPUTS = {"RGB/127.5-1, NCHW": ((0.5,) * 3, (0.5,) * 3)}  # means and deviations
@@ -46,7 +48,10 @@ def checked_file(text: str) -> Path:
     told = HASHED.match(text)
     path = Path(told["path"] if told else text)
     if not path.is_file():
-        raise DataError(f"there is no file {path}", "check the path")
+        problem = f"{path} is a folder" if path.is_dir() else f"there is no file {path}"
+        raise DataError(problem, "check the path; a bundle's folder is named without file:")
+    if told and not DIGITS.match(told["hash"]):
+        raise DataError(f"{told['hash']!r} is no sha256", "it is the file's own, 64 digits from 0 to f")
     if path.suffix.lower() in PICKLED:
         raise BundleError(f"{path} is a pickled checkpoint", CONVERT)
     if told:

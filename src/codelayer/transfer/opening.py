@@ -22,7 +22,7 @@ import torch
 from ..errors import BundleError, DataError, did_you_mean
 from ..nets.backbone import Backbone, Pictures, random_twin
 from .bundles import open_bundle, restore_bundle
-from .files import HASHED, SUFFIXES, open_file, restore_plan
+from .files import HASHED, PICKLED, SUFFIXES, open_file, restore_plan
 from .parts import lacks_memory
 from .sources import (
     open_hf,
@@ -108,7 +108,7 @@ def _opened(name: str, size: int | None, weights: bool) -> Backbone:
         found = SOURCES[prefix](rest, size, weights)
     elif Path(name).is_dir() or (Path(name).suffix.lower() == ".zip" and Path(name).exists()):
         found = open_bundle(name, size)
-    elif Path(name).suffix.lower() in SUFFIXES and (Path(name).exists() or not rest):
+    elif Path(name).suffix.lower() in (*SUFFIXES, *PICKLED) and (Path(name).exists() or not rest):
         found = _open_any_file(name, size, weights)
     else:
         known = ", ".join(f"{one}:" for one in (*SOURCES, RANDOM))

@@ -41,7 +41,12 @@ def tell_shift(
     errors    DataError: labels of another number than source rows; fewer than 10 rows
     """
     classes = None if source_y is None else _source_classes(source_y, rows_of(source))
-    known = made.stage_features(source)
+    try:
+        known = made.stage_features(source)
+    except DataError as error:
+        problem, *remedy = str(error).splitlines()
+        mend = " ".join(remedy).strip() or "give rows as the net takes them"
+        raise DataError(f"the source rows do not fit: {problem}", mend) from None
     apart = {stage: distances(known[stage], stages[stage], seed) for stage in stages}
     truth = None if task_of(y) == "number" else classes_of(y, len(y))
     if classes is None or truth is None:
