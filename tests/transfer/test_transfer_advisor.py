@@ -15,7 +15,8 @@ from transfer_cases import net_file, pictures
 import codelayer
 from codelayer.errors import CodelayerError, DataError
 from codelayer.transfer import advise, open_backbone
-from codelayer.transfer.advicetext import changes_at
+from codelayer.transfer.advicetext import changes, changes_at, sentences
+from codelayer.transfer.advisor import Advice
 from codelayer.transfer.candidates import DEFAULT, OWN_CANDIDATE, SCRATCH, Candidate, always, short_list, textbook
 from codelayer.transfer.diagnosis import Diagnosis, diagnose, extrapolated, told_shift
 from codelayer.transfer.features import schema_for
@@ -148,6 +149,49 @@ def test_the_number_of_labels_at_which_the_advice_changes_is_where_doubling_wins
     assert changes_at(d) == 20
     d.gain = float("nan")
     assert changes_at(d) is None
+
+
+def case_of(verdict: str, labels: int, gain: float, shift: str = "") -> Diagnosis:
+    """A diagnosis of a verdict and a size."""
+    knows = {"similar": (0.3, 0.9), "different": (0.9, 0.3), "unclear": (0.9, 0.88)}[verdict]
+    d = told_of(dict(zip("ab", knows, strict=True)), labels, gain, shift=shift)
+    if verdict == "unclear":
+        d.twin = dict.fromkeys("ab", flat(0.7))
+        d.net["b"] = Scored(np.random.default_rng(0).permutation(d.net["b"].points), share=True)
+    assert d.verdict == verdict
+    return d
+
+
+@pytest.mark.parametrize("verdict", ["similar", "different", "unclear"])
+@pytest.mark.parametrize("shift", ["", "input"])
+@pytest.mark.parametrize(("size", "other"), [((99, 0.0), (19, 0.0)), ((10, 0.05), (20, 0.0)), ((40, 0.05), (40, 0.0))])
+def test_what_would_change_is_what_the_short_lists_differ_by(verdict, shift, size, other):
+    d, then = (case_of(verdict, *one, shift=shift) for one in (size, other))
+    now, later = ({one.name for one in short_list(case)} for case in (d, then))
+    told = changes(d)
+    assert d.size != then.size
+    assert ("would stay the same" in told) == (now == later)
+    for name in now | later:
+        assert (name in told) == (name in now ^ later), told
+    assert now != later or verdict != "similar" or shift
+
+
+def test_the_textbooks_own_rule_is_named_where_it_differs_from_the_quadrants():
+    for d, odd in ((case_of("similar", 40, 0.05), "20 labels per class are much"), (case_of("similar", 40, 0.0), "")):
+        told = str(advised(d))
+        assert f"Quadrant: {d.size}" in told and "The textbook would say (much" in told
+        assert ("its rules are others" in told) == bool(odd) and odd in told
+    assert "counts as similar there" in str(advised(case_of("unclear", 40, 0.0)))
+
+
+def advised(d: Diagnosis) -> Advice:
+    """Advice of a diagnosis, with one candidate and no model."""
+    first = raced(DEFAULT, d.together.points)
+    facts = {"labelled": 400, "budget_seconds": 1.0}
+    seconds = dict.fromkeys(("diagnosis", "race", "refit", "all"), 1.0)
+    found = Advice("net", d, [first], first, None, textbook(d), [], [], seconds, facts)
+    found.sentences = sentences(found)
+    return found
 
 
 def test_what_has_shifted_is_told_from_classes_and_from_how_well_rows_are_told_apart():
@@ -334,7 +378,7 @@ def found(tmp_path_factory):
 
 def test_advice_names_quadrant_reasons_runner_up_scratch_cost_and_when_it_would_change(found):
     text = str(found[0])
-    for words in ("Use ", "Quadrant: ", "backbone", "Runner-up: ", "from scratch", "textbook", "per class", "It took"):
+    for words in ("Use ", "Quadrant: ", "backbone", "Runner-up: ", "from scratch", "textbook", "short", "It took"):
         assert words in text, words
     assert "36 labelled rows" in text
 

@@ -16,6 +16,7 @@ from codelayer.errors import BundleError
 from codelayer.learn.autoencoder import Autoencoder
 from codelayer.transfer import FeatureExtractor, FineTunedClassifier, FineTunedRegressor, open_backbone
 from codelayer.transfer.headed import as_headed
+from codelayer.transfer.shifts import stored_distances
 
 X, Y = pictures()
 QUICK = {"epochs": 3, "batch_size": 12, "random_state": 0}
@@ -124,6 +125,10 @@ def test_the_learned_code_of_a_bundle_is_left_as_it_was(tmp_path):
     rows = np.random.default_rng(0).normal(size=(60, 4))
     Autoencoder(3, net="mlp(8)", epochs=3, random_state=0).fit(rows).save(tmp_path / "rows")
     net = open_backbone(str(tmp_path / "rows"))
+    codes = codelayer.load(tmp_path / "rows").transform(rows)
+    np.testing.assert_allclose(net.statistics["code"]["mean"], codes.mean(0), atol=1e-5)
+    apart = stored_distances(net, {"code": codes})["code"]
+    assert 0 <= apart["frechet"] < 0.1 < stored_distances(net, {"code": codes + 1})["code"]["frechet"]
     before = net.weights_hash()
     FineTunedClassifier(net, **QUICK).fit(rows, (rows[:, 0] > 0).astype(int))
     assert net.weights_hash() == before

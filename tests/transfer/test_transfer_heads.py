@@ -8,9 +8,10 @@ from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.model_selection import LeaveOneOut, cross_val_score
 
 from codelayer.errors import DataError
+from codelayer.learn.reference import described
 from codelayer.transfer.heads import ALPHAS, LinearHead, RidgeHead, folded, make_head
 from codelayer.transfer.scoring import Joint, Scored, beside, folds_of, probe, row_weights, scored
-from codelayer.transfer.similarity import auc_ends, distances, frechet, mmd, told_apart
+from codelayer.transfer.similarity import auc_ends, distances, frechet, mmd, stored_distance, told_apart
 from codelayer.transfer.weak import leep
 
 RNG = np.random.default_rng(0)
@@ -231,6 +232,21 @@ def test_other_rows_are_scaled_as_those_that_stages_were_scaled_by():
 
 
 # --- distances ------------------------------------------------------------------------------------------------------
+
+
+def test_the_distance_to_stored_statistics_is_that_to_the_rows_they_are_of():
+    rng = np.random.default_rng(0)
+    source = rng.normal(size=(400, 6)) @ rng.normal(size=(6, 6)) + 3
+    kept = described(lambda: iter([source.astype(np.float32)]))
+    alike = stored_distance(kept, source[:200])
+    far = stored_distance(kept, source[:200] + 2 * source.std(0))
+    scaled = [(one - source.mean(0)) / source.std(0) for one in (source, source[:200] + 2 * source.std(0))]
+    expected = frechet({"mean": scaled[0].mean(0), "covariance": np.cov(scaled[0].T, bias=True)}, scaled[1])
+    assert far["frechet"] == pytest.approx(expected, rel=1e-3)
+    assert far["frechet"] > 20 > 10 * alike["frechet_alike"]
+    assert alike["frechet"] < 2 * alike["frechet_alike"]
+    with pytest.raises(DataError, match="9 rows tell no distance"):
+        stored_distance(kept, source[:9])
 
 
 def test_the_frechet_distance_of_gaussians_is_its_closed_form():

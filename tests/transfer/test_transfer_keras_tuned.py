@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from source_cases import needs
-from tuning_cases import pictures
+from tuning_cases import moved, pictures, state
 
 from codelayer.nets.backbone import Backbone, Pictures
 from codelayer.transfer.finetune import FineTunedClassifier
@@ -62,3 +62,43 @@ def test_layers_steps_and_calls_draw_apart():
         tuning.gradient(torch.arange(12), step)
     assert torch.equal(seen[0], seen[2]) and not torch.equal(seen[0], seen[1])
     assert tuning.joined.net.steps["drop"].has_drawn()
+
+
+@needs("keras")
+def test_a_start_from_a_probe_keeps_the_moving_statistics_and_a_random_one_moves_them():
+    net = tiny()
+    before = state(net)
+    weights = {"steps.one.kernel", "steps.one.bias", "steps.norm.gamma", "steps.norm.beta", "steps.two.kernel"}
+    statistics = {"steps.norm.moving_mean", "steps.norm.moving_variance"}
+    probed = moved(before, state(model(net, start="probe").fit(COLOURED, Y).backbone_))
+    assert weights <= probed and not statistics & probed
+    assert weights | statistics <= moved(before, state(model(net).fit(COLOURED, Y).backbone_))
+
+
+@needs("keras")
+def test_norms_tunes_kerass_normalisation_layers_alone():
+    net = tiny()
+    tuned = model(net, tune="norms").fit(COLOURED, Y)
+    names = {f"steps.norm.{one}" for one in ("gamma", "beta", "moving_mean", "moving_variance")}
+    assert moved(state(net), state(tuned.backbone_)) == names
+
+
+@needs("keras")
+def test_the_moving_statistics_keep_no_trace_of_the_part_that_failed_and_the_note_tells():
+    found, told = [], []
+    for count in (1, 2):
+        estimator = model(tiny())
+        tuning = estimator.tuning(*estimator.checked(COLOURED, Y), 0)
+        tuning.paces.at(0)
+        tuning.parts.count = count
+
+        def hungry(module, inputs, output):
+            if torch.is_grad_enabled() and len(output) > 6:
+                raise RuntimeError("not enough memory")
+
+        tuning.joined.net.steps["two"].register_forward_hook(hungry)
+        tuning.gradient(torch.arange(12), 0)
+        found.append({name: one.clone() for name, one in tuning.joined.net.named_buffers()})
+        told += tuning.parts.notes
+    assert len(found[0]) == 2 and all(torch.equal(one, found[1][name]) for name, one in found[0].items())
+    assert len(told) == 1 and "but for batch normalisation" in told[0]

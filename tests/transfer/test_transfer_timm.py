@@ -72,6 +72,13 @@ def test_inception_runs_with_random_weights_and_says_so():
 
 
 @needs("timm")
+def test_a_twin_without_normalisation_layers_tells_rows_apart():
+    twin = open_backbone("random:timm:nf_resnet26", 32)
+    calibrate(twin, twin.prepare(pictures(6, 32)))
+    assert twin.vectors(pictures(6, 32))[twin.last].std(0).mean() > 0.05
+
+
+@needs("timm")
 def test_inception_is_not_prepared_as_imagenet_nets_are():
     prepare = open_timm("inception_v3.tv_in1k", None, False).prepare
     assert prepare == Pictures(299, 299, 3, (0.5,) * 3, (0.5,) * 3, "bicubic")

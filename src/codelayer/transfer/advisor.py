@@ -35,7 +35,7 @@ from .opening import open_backbone
 from .race import RUNGS, Race, Raced, choice, order_of
 from .rawrows import raw_features, raw_scores
 from .scoring import Once, always_new, folds_of
-from .shifts import tell_shift
+from .shifts import stored_distances, tell_shift
 from .weak import weak_scores
 from .winner import OwnCode, Winner
 
@@ -156,6 +156,8 @@ def advise(
     if source is not None:
         told = tell_shift(made, source, source_y, stages, targets, diagnosis.chance, seed)
         diagnosis.shift, diagnosis.shift_why, diagnosis.distances = told
+    else:
+        diagnosis.distances = stored_distances(made.backbone_, stages, seed)
     diagnosed = time.perf_counter()
     race = Race(stages, raw, rows, targets, folds, made.backbone_, float(budget), task, seed=seed)
     race.known, race.once = diagnosis.known, once

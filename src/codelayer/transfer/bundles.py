@@ -119,4 +119,8 @@ def _backbone(coder: Any, name: str, kind: str) -> Backbone:
     source = {"form": "bundle", "kind": coder.kind_name, "plan": bundle.plain(plan)}
     found = Backbone(name, net, {**places, CODE: CODE}, Rows(coder.schema_), "your own", source=source)
     found.kept = tensors
+    known = {
+        name.removeprefix("codes."): one for name, one in getattr(coder, "reference_", {}).items() if "codes." in name
+    }
+    found.statistics = {CODE: known} if "sketch" in known else {}
     return found

@@ -66,7 +66,7 @@ class _FineTuned(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         Open the head first, then one stage after the other, the first after half the steps.
     start : "probe" or "random", default="probe"
         The head's first weights. "probe" (LP-FT) is a linear probe whose strength is chosen inside cross-validation;
-        batch normalisation then keeps the running statistics the probe was fitted to. With tune="scratch" they are
+        normalisation layers then keep the running statistics the probe was fitted to. With tune="scratch" they are
         random in any case.
     anchor : float, (float, float) or None, default=None
         L2-SP: alpha, or (alpha, beta), beta is 0.01 else; it replaces weight decay.

@@ -39,14 +39,14 @@ MOST_EPOCHS = 30
 class Raced:
     """How one candidate fared.
 
-    share    of its epochs at which `score` was found
+    share    of its epochs at which `score` was found; 0 before there is one
     ended    why it did not go on, or ""
     seconds  spent on it; last: on its last rung; to_fit: one fit of all labelled rows at full length, foretold
     """
 
     candidate: Candidate
     score: Scored | None
-    share: float = 1.0
+    share: float = 0.0
     ended: str = ""
     seconds: float = 0.0
     to_fit: float = 0.0
@@ -129,7 +129,7 @@ class Race:
         score = self.known.get(one.name)
         if score is None:
             score = self.once(repr(one), lambda: self._cheap(one))
-        return Raced(one, score, seconds=score.seconds, to_fit=score.seconds / len(self.folds))
+        return Raced(one, score, 1.0, seconds=score.seconds, to_fit=score.seconds / len(self.folds))
 
     def _cheap(self, one: Candidate) -> Scored:
         x = self.features(one)

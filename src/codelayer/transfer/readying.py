@@ -19,13 +19,14 @@ from ..data.rows import rows_of, take
 from ..errors import SentenceError
 from ..learn.paces import Group, Paces, gradient_rates
 from ..nets.backbone import Backbone, random_twin
+from ..nets.backbone.norms import keeps_statistics
 from .feeding import BLOCK, Feed, changes_of
 from .parts import Parts
 from .probing import probed_head
 from .scales import calibrated
 from .targets import Targets
 from .tuned import chosen, groups_of, settings
-from .tuning import BATCHED, Anchor, Joined, Tuning
+from .tuning import Anchor, Joined, Tuning
 
 BETA = 0.01  # of L2-SP, on the head
 SAMPLE = 512  # rows whose gradient gives rates
@@ -71,7 +72,7 @@ def readied(given: Backbone, options: Mapping[str, Any], rows: Any, targets: Tar
     for name, one in joined.named_parameters():
         one.requires_grad_(name in learning)
     probed = options["start"] == "probe" and options["tune"] != "scratch"
-    closed = found.closed + (_batched(net) if probed else [])  # a probe is fitted to the statistics that are there
+    closed = found.closed + (_statistics(net) if probed else [])  # a probe is fitted to the statistics that are there
     closed = [f"net.{leaf}".rstrip(".") for leaf in closed]
     paces = Paces(joined, groups, numbers["learning_rate"], total, options["schedule"], closed)
     anchor = None if options["anchor"] is None else _anchor(options, joined, groups[:-1])
@@ -91,8 +92,8 @@ def _net(given: Backbone, tune: Any, rows: Any, seed: int) -> tuple[Backbone, li
     return calibrated(net, take(rows, slice(0, BLOCK)))
 
 
-def _batched(net: Backbone) -> list[str]:
-    return [name for name, one in net.net.named_modules() if isinstance(one, BATCHED)]
+def _statistics(net: Backbone) -> list[str]:
+    return [name for name, one in net.net.named_modules() if keeps_statistics(one)]
 
 
 def _anchor(options: Mapping[str, Any], joined: Joined, groups: list[Group]) -> Anchor:

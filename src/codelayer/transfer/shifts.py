@@ -1,7 +1,7 @@
 """What has shifted between the rows a net was trained on and the user's: told from features, and from labels of both.
 
 Reads  an extractor, source rows and their labels where there are some, features of the target's labelled rows.
-Gives  `tell_shift`: the kind of shift, why, and the distances of every stage.
+Gives  `tell_shift`: the kind of shift, why, and the distances of every stage; `stored_distances` without source rows.
 Skips  the rule from numbers to words: `diagnosis.told_shift`.
 """
 
@@ -16,11 +16,12 @@ from ..data.rows import rows_of
 from ..errors import DataError
 from ..measure.draws import task_of
 from ..measure.probes import score
+from ..nets.backbone import Backbone
 from .diagnosis import told_shift
 from .features import FeatureExtractor
 from .heads import make_head
 from .labelled import classes_of
-from .similarity import distances, told_apart
+from .similarity import LEAST, distances, stored_distance, told_apart
 
 
 def tell_shift(
@@ -53,6 +54,12 @@ def tell_shift(
         model = make_head("ridge", known[last].shape[1], len(labels), "class", 2, seed).fit(known[last][rows], labels)
         zero = score(truth, model.predict(stages[last]))
     return (*told_shift(zero, chance, same, told_apart(apart)), apart)
+
+
+def stored_distances(net: Backbone, stages: Mapping[str, np.ndarray], seed: int = 0) -> dict[str, dict[str, float]]:
+    """Distances to what a net keeps of the rows it was trained on; none where it keeps nothing, or of too few rows."""
+    kept = {stage: one for stage, one in net.statistics.items() if stage in stages and len(stages[stage]) >= LEAST}
+    return {stage: stored_distance(one, stages[stage], seed) for stage, one in kept.items()}
 
 
 def _source_classes(source_y: Any, n: int) -> np.ndarray | None:

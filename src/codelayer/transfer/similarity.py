@@ -28,7 +28,7 @@ from ..measure.probes import auc, linear_probe
 from ..measure.spread import Z95
 
 MOST, COMPONENTS, FOLDS, PERMUTATIONS = 1000, 64, 5, 1000
-LEAST, LEVEL = 10, 0.05
+LEAST, LEVEL, ALIKE = 10, 0.05, 10
 
 
 def distances(source: np.ndarray, target: np.ndarray, seed: int = 0) -> dict[str, float]:
@@ -56,6 +56,30 @@ def distances(source: np.ndarray, target: np.ndarray, seed: int = 0) -> dict[str
     side = np.repeat([0, 1], n)
     value, p = mmd(both[:n], both[n:], seed)
     return {**a_distance(both, side, seed), "mmd": value, "mmd_p": p, "frechet": frechet(both[:n], both[n:]), "rows": n}
+
+
+def stored_distance(kept: Mapping[str, np.ndarray], target: np.ndarray, seed: int = 0) -> dict[str, float]:
+    """The Frechet distance of rows to stored statistics of others, in deviations of those, at one stage.
+
+    kept    index, mean, deviation (columns,) and sketch (r, columns), whose product with itself is near the covariance;
+            what it lacks of the variances is put on the diagonal
+    target  (rows, width)
+    returns {"frechet", "frechet_alike", "rows"}; alike: the mean for as many normal rows of just those statistics
+    errors  DataError: fewer than 10 rows
+    """
+    if len(target) < LEAST:
+        raise DataError(f"{len(target)} rows tell no distance", f"give at least {LEAST}")
+    deviation = np.asarray(kept["deviation"], np.float64)
+    some = np.flatnonzero(deviation > 1e-3 * max(float(deviation.max()), 1e-300))
+    rows = (np.asarray(target, np.float64)[:, kept["index"][some]] - kept["mean"][some]) / deviation[some]
+    sketch = np.asarray(kept["sketch"], np.float64)[:, some] / deviation[some]
+    spread = sketch.T @ sketch
+    spread += np.diag(np.maximum(0.0, 1 - np.diag(spread)))
+    known = {"mean": np.zeros(len(some)), "covariance": spread}
+    rng = np.random.default_rng([seed, 23])
+    drawn = [rng.multivariate_normal(known["mean"], spread, len(rows), method="eigh") for _ in range(ALIKE)]
+    alike = float(np.mean([frechet(known, one) for one in drawn]))
+    return {"frechet": frechet(known, rows), "frechet_alike": alike, "rows": len(rows)}
 
 
 def told_apart(apart: Mapping[str, Mapping[str, float]]) -> float:

@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from torch import nn
 
 from ..errors import SentenceError, did_you_mean
 from ..learn.groups import leaves, stage_leaves
 from ..learn.paces import Group, layer_rates, opened_in_turn
 from ..nets.backbone import Backbone
+from ..nets.backbone.norms import is_norm
 
 WORDS = ("head", "last", "all", "norms", "scratch")
-NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.modules.instancenorm._InstanceNorm)
 STEPS, FEWEST, MOST = 200, 6, 30
 RATES = {"head": 0.01, "probe": 0.0003, "scratch": 0.003, "random": 0.001}
 
@@ -53,7 +52,7 @@ def chosen(backbone: Backbone, tune: Any) -> Chosen:
     wanted = _stages(backbone, tune, [one for one in backbone.stages if parameters & set(names[one])])
     if tune == "norms":
         modules = dict(backbone.net.named_modules())
-        norms = [name for name, one in modules.items() if isinstance(one, NORMS)]
+        norms = [name for name, one in modules.items() if is_norm(one)]
         parameters &= {f"{name}.{one}" for name in norms for one, _ in modules[name].named_parameters(recurse=False)}
     stages = {one: [name for name in names[one] if name in parameters] for one in wanted}
     stages = {one: found for one, found in stages.items() if found}

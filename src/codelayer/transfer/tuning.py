@@ -25,12 +25,11 @@ from ..learn.checkpoint import Position, load_checkpoint, save_checkpoint
 from ..learn.diverged import check_epoch, check_step
 from ..learn.loop import Epoch, Interrupts, close_epoch
 from ..learn.paces import AdamW, Paces
+from ..nets.backbone.norms import reads_batch
 from ..objective.trace import generator, stream_number
 from .drawing import Drawn, own_draws
 from .feeding import Feed
 from .parts import Parts
-
-BATCHED = nn.modules.batchnorm._BatchNorm
 
 
 class Joined(nn.Module):
@@ -97,8 +96,7 @@ class Tuning:
 
     def __post_init__(self) -> None:
         self.optimizer = AdamW(self.paces.members, decay=0.0 if self.anchor else 0.01)
-        norms = [one for one in self.joined.net.modules() if isinstance(one, BATCHED)]
-        self._moving = [one for norm in norms for one in norm.buffers()]
+        self._moving = list(self.joined.net.buffers())
         self._before = [one.clone() for one in self._moving]
         self._own = own_draws(self.joined)
 
@@ -167,11 +165,14 @@ class Tuning:
         The batch is split where memory runs out; batch normalisation then sees the parts, and dropout draws for each.
         """
         rows, split, drew = len(places), self.parts.count, False
-        _copy(self._before, self._moving)
+        if self._moving:
+            torch._foreach_copy_(self._before, self._moving)
 
         def again() -> None:
             self.optimizer.clear()
-            _copy(self._moving, self._before)
+            for one, old in zip(self._moving, self._before, strict=True):
+                if not torch.equal(one, old):
+                    one.copy_(old)
 
         def work(part: slice) -> Tensor:
             nonlocal drew
@@ -202,13 +203,8 @@ class Tuning:
     def _note_split(self, rows: int, drew: bool) -> None:
         size = -(-rows // self.parts.count)
         told = f"a batch of {rows} rows did not fit into memory and is split into parts of {size}: gradients add up "
-        moving = any(isinstance(one, BATCHED) and one.training for one in self.joined.net.modules())
+        moving = any(reads_batch(one) and one.training for one in self.joined.net.modules())
         told += "to that of the whole batch"
         apart = ["batch normalisation, which sees the statistics of each part alone"] if moving else []
         apart += ["dropout, which draws for each part anew"] if drew else []
         self.parts.notes.append(told + (f", but for {' and for '.join(apart)}" if apart else ""))
-
-
-def _copy(to: list[Tensor], source: list[Tensor]) -> None:
-    if to:
-        torch._foreach_copy_(to, source)

@@ -63,9 +63,11 @@ class Backbone:
     source       plain JSON from which the same net can be built without its weights
     calibrated   whether a twin's scales were drawn from rows; others always are
     kept         arrays beside the net's own that its source needs to build it again
+    statistics   stage -> index, mean, deviation and covariance sketch of the rows it was trained on, if kept
     """
 
     kept: Mapping[str, np.ndarray] = {}
+    statistics: Mapping[str, Mapping[str, np.ndarray]] = {}
 
     def __init__(
         self,

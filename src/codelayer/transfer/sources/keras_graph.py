@@ -25,6 +25,7 @@ from ...objective.trace import stream_number
 
 AFFINE = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense")  # what a twin scales
 NORM = "BatchNormalization"
+NORMS = (NORM, "LayerNormalization", "GroupNormalization", "RMSNormalization")
 NUMBER = re.compile(r"_(\d+)$")
 COLOURS = 3  # maps as narrow as pictures are pictures still
 RESIZING = ("ZeroPadding2D", "Cropping2D")
@@ -39,6 +40,7 @@ class Step(nn.Module):
         super().__init__()
         object.__setattr__(self, "layer", layer)  # outside the module tree: Keras would list its weights again
         self.kind = type(layer).__name__
+        self.normalises = self.kind in NORMS
         self.settling = False
         moves = getattr(layer, "_call_has_training_arg", False)
         self.moves = bool(moves)
