@@ -67,6 +67,9 @@ def test_a_tuned_net_predicts_and_encodes_from_its_bundle(run, place):
     assert status == 0
     assert "tuned on 45 rows for 3 epochs" in said
     assert run("!predict tuned/bundle more.npz --out p.csv")[0] == 0
+    told = run("!info tuned/bundle")[1]
+    for words in ("file:net.npz, licence CC0", "stage2 (6 units) of stage1, stage2", "brought to 16 x 16"):
+        assert words in told, told
     assert run("!encode tuned/bundle more.npz --out c.npy")[0] == 0
     assert np.load(place / "c.npy").shape == (9, 6)
 
@@ -75,6 +78,8 @@ def test_numbers_are_tuned_for_as_numbers(run, place):
     assert run("finetune numbers.npz --backbone file:net.npz --epochs 3 --out numbers")[0] == 0
     assert run("!predict numbers/bundle more.npz --out n.csv")[0] == 0
     assert '"number"' in (place / "n.csv").read_text().splitlines()[0]
+    status, _, err = run("finetune numbers.npz --backbone file:net.npz --epochs 1 --task class --out as_classes")
+    assert status == 2 and "45 labels of 45 classes" in err
 
 
 def test_a_picture_that_cannot_be_read_is_told(run, place):
@@ -87,14 +92,52 @@ def test_a_picture_that_cannot_be_read_is_told(run, place):
     (place / "folder" / "top" / "bad.png").write_bytes(b"nonsense")
     status, said, _ = run("features folder --backbone file:net.npz --out folder.npy")
     assert status == 0
-    assert "1 could not be read and were left out, first top/bad.png" in said
+    assert "12 rows" not in said and "13 rows" in said
+    assert "1 without a result, first top/bad.png" in said
+    assert "top/bad.png" in (place / "skipped.csv").read_text()
+    files = sorted(path.relative_to(place / "folder") for path in (place / "folder").rglob("*.png"))
+    lost = np.isnan(np.load(place / "folder.npy")).all(1)
+    assert [path.as_posix() for path, gone in zip(files, lost, strict=True) if gone] == ["top/bad.png"]
+    assert run("features folder --backbone file:net.npz --out folder.csv")[0] == 0
+    keys = [line.split(",")[0].strip('"') for line in (place / "folder.csv").read_text().splitlines()[1:]]
+    assert keys == [path.as_posix() for path in files]
 
 
-def test_a_range_test_draws_the_loss(run, place):
-    status, said, _ = run("finetune known.npz --backbone file:net.npz --range-test rates.html")
+def test_pictures_of_unlike_sizes_are_brought_to_the_net_s_own(run, place):
+    from PIL import Image
+
+    (place / "unlike").mkdir()
+    for at, picture in enumerate(pictures(6)[0]):
+        side = 8 if at < 2 else 20 + at
+        Image.fromarray(picture).resize((side, side)).save(place / "unlike" / f"{at}.png")
+    assert "6 of 6 pictures were brought to 16 x 16" in run("features unlike --backbone file:net.npz --out u.npy")[1]
+    said = run("features unlike --backbone file:net.npz --size 24 --out u.npy")[1]
+    assert "5 of 6 pictures were brought to 24 x 24" in said
+
+
+def test_finished_advice_is_not_made_again_and_that_of_other_rows_is_not_overwritten(run, place):
+    line = "advise {} --backbone file:net.npz --minutes 0 --out once"
+    first = run(line.format("known.npz"))[1]
+    made = (place / "once" / "advice.json").read_bytes()
+    status, said, _ = run(line.format("known.npz"))
+    assert status == 0 and "complete: there was nothing left to do" in said
+    assert said.splitlines()[0] == first.splitlines()[0]
+    status, _, err = run(line.format("bars.npz"))
+    assert status == 2 and "holds a run on other data" in err
+    status, _, err = run(line.format("known.npz") + " --seed 1")
+    assert status == 2 and "holds a run with seed=0, now seed=1 was asked" in err
+    assert (place / "once" / "advice.json").read_bytes() == made
+
+
+def test_a_range_test_draws_the_loss_with_the_options_of_the_fit(run, place):
+    line = "finetune known.npz --backbone file:net.npz --range-test rates.html"
+    status, said, _ = run(line)
     assert status == 0
     assert "rates.html" in said
-    assert "<svg" in (place / "rates.html").read_text()
+    page = (place / "rates.html").read_text()
+    assert "<svg" in page and "start=probe" in page
+    assert run(line + " --start random --rates 2.6")[0] == 0
+    assert "rates=2.6, start=random" in (place / "rates.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -104,7 +147,9 @@ def test_a_range_test_draws_the_loss(run, place):
         ("advise bars.npz --backbone file:gone.npz", "there is no file gone.npz"),
         ("advise bars.npz --backbone fil:net.npz", "did you mean 'file'"),
         ("advise iris --backbone file:net.npz", "takes pictures"),
-        ("advise bars.npz --backbone file:net.npz --minutes -1", "budget="),
+        ("advise bars.npz --backbone file:net.npz --minutes -1", "--minutes -1 is not possible"),
+        ("advise bars.npz --backbone file:net.npz --source-label y", "has no --source"),
+        ("finetune known.npz --backbone file:net.npz --range-test rates.txt", "ends in .html"),
         ("features bars.npz --backbone file:net.npz --out f.txt", "cannot be written"),
         ("features bars.npz --backbone file:net.npz --grid x --out f.npy", "--grid x is not possible"),
         ("features bars.npz --backbone file:net.npz --stages stage9 --out f.npy", "no stage 'stage9'"),

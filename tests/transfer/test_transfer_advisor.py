@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import tracemalloc
 from functools import lru_cache
 
 import numpy as np
@@ -13,14 +15,19 @@ from transfer_cases import net_file, pictures
 import codelayer
 from codelayer.errors import CodelayerError, DataError
 from codelayer.transfer import advise, open_backbone
-from codelayer.transfer.advicetext import changes_at
-from codelayer.transfer.candidates import DEFAULT, SCRATCH, Candidate, always, short_list, textbook
+from codelayer.transfer.advicetext import changes, changes_at, sentences
+from codelayer.transfer.advisor import Advice
+from codelayer.transfer.candidates import DEFAULT, OWN_CANDIDATE, SCRATCH, Candidate, always, short_list, textbook
 from codelayer.transfer.diagnosis import Diagnosis, diagnose, extrapolated, told_shift
-from codelayer.transfer.race import Race, Raced, choice, order_of
-from codelayer.transfer.rawrows import raw_scores
-from codelayer.transfer.scoring import Scored, folds_of
+from codelayer.transfer.features import schema_for
+from codelayer.transfer.kept import KeptScores
+from codelayer.transfer.labelled import checked_seed, groups_of, labels_of
+from codelayer.transfer.race import BudgetSpent, Race, Raced, choice, order_of
+from codelayer.transfer.rawrows import raw_scores, small_pictures
+from codelayer.transfer.scoring import Scored, always_new, folds_of
+from codelayer.transfer.shifts import tell_shift
 from codelayer.transfer.weak import leep
-from codelayer.transfer.winner import Winner
+from codelayer.transfer.winner import OwnCode, Winner
 
 pytestmark = pytest.mark.filterwarnings("ignore:pictures of", "ignore:.*unlabelled")
 
@@ -68,6 +75,55 @@ def test_a_net_that_knows_less_than_raw_rows_does_not_help(seed):
     assert "raw rows" in d.rival[0]
 
 
+def flat(mean: float, n: int = 400) -> Scored:
+    """Rows of which so many are right, in an order of their own."""
+    return Scored((np.arange(n) * 7 % n < mean * n).astype(float), share=True)
+
+
+def told_of(net: dict[str, float], labels: int = 40, gain: float = 0.0, **numbers: Scored | str) -> Diagnosis:
+    """A diagnosis of given scores, of ten classes; chance .1, twin and raw rows .2."""
+    scores = {stage: flat(value) for stage, value in net.items()}
+    twin = dict.fromkeys(net, flat(0.2))
+    d = Diagnosis(tuple(net), scores, twin, flat(max(net.values())), {"forest": flat(0.2)}, "class", labels, 0.1)
+    d.gain = gain
+    return dataclasses.replace(d, **numbers)
+
+
+def test_the_twins_stages_together_are_a_rival_as_the_nets_own_are_an_entry():
+    d = told_of({"a": 0.5, "b": 0.5}, together=flat(0.6))
+    assert d.helps and d.rival[0] == "the untrained twin's a"
+    d.twin_together = flat(0.6)
+    assert d.rival == ("the untrained twin's all stages", d.twin_together)
+    assert not d.helps
+    rng = np.random.default_rng(0)
+    y, stages = np.arange(30) % 3, {s: rng.normal(size=(30, 4)).astype(np.float32) for s in "ab"}
+    folds = folds_of(y)
+    same = diagnose(stages, stages, raw_scores(stages["a"], y, folds), y, folds)
+    np.testing.assert_array_equal(same.twin_together.points, same.together.points)
+    assert not same.helps and same.lead[0] <= 0
+
+
+def test_a_net_that_is_not_ahead_of_chance_does_not_help_however_bad_its_rivals_are():
+    y = np.random.default_rng(0).normal(size=60)
+    noise = 0.1 * np.random.default_rng(1).normal(size=60)
+    bad, worse = Scored(-0.05 + noise), Scored(-1.0 + noise)
+    d = Diagnosis(("a",), {"a": bad}, {"a": worse}, bad, {"forest": worse}, "number", len(y), 0.0)
+    assert d.lead[0] > d.lead[1] and not d.knows and not d.helps
+    d.net["a"] = d.together = Scored(0.05 + noise)
+    assert d.knows and d.helps
+    assert not told_of({"a": 0.1}, twin={"a": flat(0.0)}, raw={"forest": flat(0.0)}).helps
+
+
+def test_without_a_twin_raw_rows_or_chance_take_its_place():
+    d = told_of({"a": 0.6, "b": 0.5}, twin={})
+    assert d.similarity == pytest.approx((0.5 - 0.2) / (0.6 - 0.2))
+    assert d.rival[0] == "forest on raw rows" and d.helps
+    assert json.loads(json.dumps(d.record()))["stages"][0]["twin"] is None
+    d.raw = {"forest": flat(0.05)}
+    assert d.similarity == pytest.approx((0.5 - 0.1) / (0.6 - 0.1))
+    assert told_of({"a": 0.1, "b": 0.1}, twin={}).similarity == 0
+
+
 def test_little_and_much_follow_from_labels_and_from_what_doubling_would_win():
     assert planted({"a": 4.0}, n=30).size == "little"
     d = planted({"a": 6.0}, n=120)
@@ -93,6 +149,49 @@ def test_the_number_of_labels_at_which_the_advice_changes_is_where_doubling_wins
     assert changes_at(d) == 20
     d.gain = float("nan")
     assert changes_at(d) is None
+
+
+def case_of(verdict: str, labels: int, gain: float, shift: str = "") -> Diagnosis:
+    """A diagnosis of a verdict and a size."""
+    knows = {"similar": (0.3, 0.9), "different": (0.9, 0.3), "unclear": (0.9, 0.88)}[verdict]
+    d = told_of(dict(zip("ab", knows, strict=True)), labels, gain, shift=shift)
+    if verdict == "unclear":
+        d.twin = dict.fromkeys("ab", flat(0.7))
+        d.net["b"] = Scored(np.random.default_rng(0).permutation(d.net["b"].points), share=True)
+    assert d.verdict == verdict
+    return d
+
+
+@pytest.mark.parametrize("verdict", ["similar", "different", "unclear"])
+@pytest.mark.parametrize("shift", ["", "input"])
+@pytest.mark.parametrize(("size", "other"), [((99, 0.0), (19, 0.0)), ((10, 0.05), (20, 0.0)), ((40, 0.05), (40, 0.0))])
+def test_what_would_change_is_what_the_short_lists_differ_by(verdict, shift, size, other):
+    d, then = (case_of(verdict, *one, shift=shift) for one in (size, other))
+    now, later = ({one.name for one in short_list(case)} for case in (d, then))
+    told = changes(d)
+    assert d.size != then.size
+    assert ("would stay the same" in told) == (now == later)
+    for name in now | later:
+        assert (name in told) == (name in now ^ later), told
+    assert now != later or verdict != "similar" or shift
+
+
+def test_the_textbooks_own_rule_is_named_where_it_differs_from_the_quadrants():
+    for d, odd in ((case_of("similar", 40, 0.05), "20 labels per class are much"), (case_of("similar", 40, 0.0), "")):
+        told = str(advised(d))
+        assert f"Quadrant: {d.size}" in told and "The textbook would say (much" in told
+        assert ("its rules are others" in told) == bool(odd) and odd in told
+    assert "counts as similar there" in str(advised(case_of("unclear", 40, 0.0)))
+
+
+def advised(d: Diagnosis) -> Advice:
+    """Advice of a diagnosis, with one candidate and no model."""
+    first = raced(DEFAULT, d.together.points)
+    facts = {"labelled": 400, "budget_seconds": 1.0}
+    seconds = dict.fromkeys(("diagnosis", "race", "refit", "all"), 1.0)
+    found = Advice("net", d, [first], first, None, textbook(d), [], [], seconds, facts)
+    found.sentences = sentences(found)
+    return found
 
 
 def test_what_has_shifted_is_told_from_classes_and_from_how_well_rows_are_told_apart():
@@ -170,7 +269,8 @@ def test_candidates_that_train_climb_and_the_worse_half_drops_out_but_for_scratc
     scratch = Candidate("scratch", SCRATCH, "", options={"worth": 0.0})
     race = Planted({"a": np.zeros((9, 2))}, np.zeros((9, 2)), None, y, folds_of(y), None, 1e9)
     found = {one.candidate.name: one for one in race.run([*ways, scratch])}
-    assert [name for name, share in asked if share == 1.0] == ["way 3", "scratch"]
+    assert [name for name, share in asked if share == 1.0] == ["scratch", "way 3"]
+    assert [name for name, share in asked if share < 0.2] == ["scratch", *(f"way {i}" for i in range(4))]
     assert found["way 0"].ended.startswith("behind at 11%")
     assert found["way 3"].finished and found["scratch"].finished
 
@@ -191,6 +291,81 @@ def test_a_spent_budget_ends_training_and_says_so():
     assert found.share == pytest.approx(1 / 9)
 
 
+class Timed(Race):
+    """Training that takes so many seconds an epoch, of 90, by a clock of its own."""
+
+    now, pace = 0.0, 1.0
+
+    def trained(self, one, share):
+        for _ in range(round(90 * share)):
+            self.go_on()
+            self.now += self.pace
+        return Scored(np.ones(9))
+
+
+def timed(budget: float, once=always_new) -> Timed:
+    y = np.arange(9) % 3
+    race = Timed({"a": np.zeros((9, 2))}, np.zeros((9, 2)), None, y, folds_of(y), None, budget, once=once)
+    race.clock = lambda: race.now
+    return race
+
+
+def test_the_next_rung_is_foretold_from_the_last_one_alone():
+    way = Candidate("way", "tuned", "")
+    assert not timed(129.5).run([way])[0].finished  # 10, 30 and 90 s are needed
+    assert timed(130.5).run([way])[0].finished
+
+
+def test_training_is_stopped_between_epochs_when_the_budget_is_spent_and_scratch_has_had_its_turn(tmp_path):
+    ways = [Candidate("way", "tuned", ""), Candidate("scratch", SCRATCH, "")]
+    race = timed(15.0, KeptScores(tmp_path, "rows"))
+    found = {one.candidate.name: one for one in race.run(ways)}
+    assert race.now == 15.0 and race.until == float("inf")
+    assert found["scratch"].score is not None and found["way"].score is None
+    assert found["way"].ended == "stopped at 11% of its epochs: the budget of 15 s was spent"
+    assert (found["way"].seconds, race.spent) == (5.0, 15.0)
+    again = timed(15.0, KeptScores(tmp_path, "rows"))
+    again.pace = 0.1  # the same call gives the same answer, whatever the machine does now
+    assert [one.ended for one in again.run(ways)] == [one.ended for one in found.values()]
+    assert again.now == 0
+    more = timed(1000.0, KeptScores(tmp_path, "rows"))
+    assert all(one.finished for one in more.run(ways))
+
+
+def test_nets_and_codes_that_learn_stop_after_the_epoch_in_which_the_time_is_over(tmp_path):
+    x, y = pictures(12)
+    folds = folds_of(y, repeats=1)
+    net = open_backbone(f"file:{net_file(tmp_path)}")
+    race = Race({"a": np.zeros((12, 2))}, np.zeros((12, 2)), x, y, folds, net, 1.5)
+    race.own = OwnCode(x, np.arange(12), schema_for(net, x), 0)
+    times = iter(range(100))
+    race.clock = lambda: float(next(times))  # a second between any two looks at it
+    with pytest.raises(BudgetSpent):
+        race.until = 1.5
+        race.tuned(Candidate("way", "tuned", "", options={"tune": "last"}), np.arange(12))
+    assert next(times) == 3
+    with pytest.raises(BudgetSpent):
+        race.own_codes(1.0)
+    assert next(times) == 5
+    (found,) = race.run([OWN_CANDIDATE])
+    assert found.score is None and "the budget of 2 s was spent" in found.ended
+
+
+def test_a_code_of_ones_own_rows_is_made_when_it_is_raced_and_pictures_are_shrunk_in_blocks(tmp_path):
+    net = open_backbone(f"file:{net_file(tmp_path)}")
+    x = np.random.default_rng(0).integers(0, 256, (70, 40, 36, 3), dtype=np.uint8)
+    own = OwnCode(x, np.arange(4), schema_for(net, x), 0)
+    assert "rows" not in vars(own)
+    assert own.rows.shape == (70, 32, 29, 3)
+    one = np.concatenate([small_pictures(x[at : at + 1]) for at in range(70)])
+    np.testing.assert_array_equal(own.rows, one)
+    tracemalloc.start()
+    small_pictures(np.zeros((400, 64, 64, 3), np.uint8))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 16e6  # 400 such pictures as floats are 20 MB, and 5 MB when they are small
+
+
 # --- advice ---------------------------------------------------------------------------------------------------------
 
 
@@ -203,7 +378,7 @@ def found(tmp_path_factory):
 
 def test_advice_names_quadrant_reasons_runner_up_scratch_cost_and_when_it_would_change(found):
     text = str(found[0])
-    for words in ("Use ", "Quadrant: ", "backbone", "Runner-up: ", "from scratch", "textbook", "per class", "It took"):
+    for words in ("Use ", "Quadrant: ", "backbone", "Runner-up: ", "from scratch", "textbook", "short", "It took"):
         assert words in text, words
     assert "36 labelled rows" in text
 
@@ -300,11 +475,65 @@ def test_grey_pictures_are_advised_on_with_and_without_a_channel_axis(tmp_path):
         (["a", "b"], {}, "30"),
         (["a", "b"] * 15, {"strategy": "luck"}, "strategy="),
         (["a", "b"] * 15, {"budget": -1}, "budget="),
+        (["a", "b"] * 15, {"seed": -1}, "seed="),
+        (["a", "b"] * 15, {"seed": 2**32}, "seed="),
+        (["a", "b"] * 15, {"groups": np.arange(31) % 4}, "do not fit 30 rows"),
+        (["a", "b"] * 15, {"groups": np.arange(29) % 4}, "do not fit 30 rows"),
+        (["a", "b"] * 15, {"groups": [None, *range(29)]}, "1 labelled rows have no group, first row 0"),
+        (["a", "b"] * 15, {"groups": np.arange(30) % 2}, "class 'a' lies in one group"),
     ],
 )
 def test_what_cannot_be_advised_on_is_refused_in_a_sentence(tmp_path, labels, options, said):
     with pytest.raises(DataError, match=said):
         advise(f"file:{net_file(tmp_path)}", pictures(30)[0], labels, cache=None, **{"budget": 0, **options})
+
+
+def test_labels_groups_and_seed_are_read_as_what_they_are():
+    x = np.zeros((6, 2))
+    task, rows, known = labels_of(x, [1, "", 0, 1, 0, None])
+    assert (task, rows.tolist(), known.tolist()) == ("class", [0, 2, 3, 4], [1, 0, 1, 0])
+    assert labels_of(x, (1, "", 0, 1, 0, None))[2].dtype.kind == "i"
+    np.testing.assert_array_equal(groups_of(["b", "a", 7, None, "a", "b"], 6, np.array([0, 1, 2, 4])), [2, 1, 0, 1])
+    assert groups_of(None, 6, rows) is None
+    assert checked_seed(np.int64(3)) == 3
+
+
+def test_a_budget_may_be_a_number_of_numpys(tmp_path):
+    with pytest.raises(DataError, match="labels"):
+        advise("file:none.npz", np.zeros((4, 2)), ["a", "b"], np.int64(0))
+
+
+class Stored:
+    """Features of rows that are features already."""
+
+    stages_ = ("a", "b")
+
+    def stage_features(self, x):
+        return {stage: np.asarray(x, np.float32) for stage in self.stages_}
+
+
+@pytest.mark.parametrize("way", [lambda y: y.astype(str), lambda y: y.astype(float), lambda y: y.tolist()])
+def test_source_classes_are_the_same_in_words_and_in_numbers_and_some_may_be_missing(way):
+    rng = np.random.default_rng(0)
+    y = np.arange(24) % 3
+    x = rng.normal(size=(24, 4)) + 3 * np.eye(4)[y]
+    stages = Stored().stage_features(x + 9)
+    for known in (way(y), [None if at % 4 == 0 else one for at, one in enumerate(way(y))]):
+        told, why, apart = tell_shift(Stored(), x, known, stages, y, 1 / 3)
+        assert (told, set(apart)) == ("input", {"a", "b"}), why
+    for labels in (["x", None, "z"], y):
+        told = tell_shift(Stored(), x, [labels[one] for one in y], stages, np.array(["x", "y", "z"])[y], 1 / 3)
+        assert told[0] == "task"
+    assert tell_shift(Stored(), x, [0] * 24, stages, y, 1 / 3)[0] == "task"
+    assert tell_shift(Stored(), x, [None] * 24, stages, y, 1 / 3)[0] == ""
+    with pytest.raises(DataError, match="source labels"):
+        tell_shift(Stored(), x, way(y)[:5], stages, y, 1 / 3)
+
+
+def test_of_numbers_distances_are_told_but_no_kind_of_shift():
+    x = np.random.default_rng(0).normal(size=(24, 4))
+    told, why, apart = tell_shift(Stored(), x, x[:, 0], Stored().stage_features(x), x[:, 1], 0.0)
+    assert (told, why, set(apart)) == ("", "", {"a", "b"})
 
 
 def test_equal_seeds_give_equal_advice(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import pickle
@@ -9,17 +10,21 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import save_file
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
+from torch import nn
 from transfer_cases import net_file, pictures, plan, weights
 
 import codelayer
 from codelayer.errors import BundleError, CodelayerError, DataError, SentenceError
-from codelayer.transfer import FeatureExtractor, open_backbone
+from codelayer.nets.backbone import Backbone, Pictures
+from codelayer.transfer import FeatureExtractor, FineTunedClassifier, open_backbone
 from codelayer.transfer.cache import FeatureCache
 from codelayer.transfer.features import stage_features
+from codelayer.transfer.sources.onnx_nets import Numbers
 
 pytestmark = pytest.mark.filterwarnings("ignore:pictures of", "ignore:grey pictures")
 
@@ -106,6 +111,43 @@ def test_a_size_that_is_none_is_refused(net, size):
         open_backbone(net, size)
 
 
+def test_an_opened_net_is_given_at_another_size_and_stays_as_it_was(net):
+    given, x = open_backbone(net), pictures()[0]
+    other = open_backbone(given, 24)
+    assert (given.prepare.height, other.prepare.height, other.prepare.width) == (16, 24, 24)
+    named = extractor(net, size=24).fit(x)
+    np.testing.assert_array_equal(extractor(given, size=24).fit(x).transform(x), named.transform(x))
+    assert not np.allclose(extractor(given).fit(x).transform(x), named.transform(x), atol=1e-4)
+    assert open_backbone(given, 16) is given and open_backbone(given) is given
+    with pytest.raises(DataError, match="size="):
+        open_backbone(given, 4)
+
+
+def test_an_opened_net_that_takes_no_other_size_is_refused_by_name(tmp_path):
+    fixed = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 4))
+    given = Backbone("my fixed net", fixed, {"end": "1"}, Pictures(16, 16, 3))
+    with pytest.raises(DataError, match="my fixed net takes no pictures of 24 pixels"):
+        open_backbone(given, 24)
+    rows = Backbone("my rows", nn.Sequential(nn.Linear(5, 4)), {"end": "0"}, Numbers(5))
+    with pytest.raises(DataError, match="my rows takes rows"):
+        open_backbone(rows, 24)
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16])
+def test_a_net_of_another_precision_is_brought_to_float32(kind):
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()).eval()
+    given = copy.deepcopy(plain).to(kind)
+    made = Backbone("other", given, {"end": "2"}, Pictures(12, 12, 3))
+    x, y = pictures(12)
+    expected = Backbone("plain", plain, {"end": "2"}, Pictures(12, 12, 3)).vectors(x)["end"]
+    close = 2e-3 if kind == torch.float16 else 1e-6
+    np.testing.assert_allclose(extractor(made).fit(x).transform(x), expected, atol=close)
+    assert all(one.dtype == torch.float32 for one in made.parameters())
+    assert next(given.parameters()).dtype == kind
+    assert FineTunedClassifier(made, epochs=1, random_state=0).fit(x, y).predict(x).shape == (12,)
+
+
 # --- features -------------------------------------------------------------------------------------------------------
 
 
@@ -159,6 +201,26 @@ def test_grey_and_float_pictures_serve_and_rows_of_numbers_are_refused(net):
         extractor(net, stages="stage9").fit(x)
     with pytest.raises(DataError, match="grid="):
         extractor(net, grid=0).fit(x)
+
+
+def test_grey_levels_and_numbers_in_the_unit_range_are_the_same_pictures_after_the_fit(tmp_path, net):
+    x, _ = pictures(70)
+    whole, shares = extractor(net).fit(x), extractor(net).fit(x / 255)
+    expected = whole.transform(x)
+    for made in (whole, shares, extractor(net, cache=tmp_path / "cache").fit(x)):
+        for rows in (x, x / 255, (x / 255).astype(np.float32)):
+            np.testing.assert_allclose(made.transform(rows), expected, atol=1e-5)
+            np.testing.assert_allclose(made.transform_sparse(rows).toarray(), expected, atol=1e-5)
+    for made in (whole, shares):
+        with pytest.raises(DataError, match="hold values from 0 to"):
+            made.transform(x.astype(np.float32))
+    grey = x[..., 0]
+    expected = extractor(net).fit(grey).transform(grey)
+    for fitted in (grey, grey[..., None], grey[..., None] / 255):
+        for rows in (grey, grey[..., None], grey[..., None] / 255):
+            np.testing.assert_allclose(extractor(net).fit(fitted).transform(rows), expected, atol=1e-5)
+    shares.save(tmp_path / "kept")
+    np.testing.assert_allclose(codelayer.load(tmp_path / "kept").transform(x), whole.transform(x), atol=1e-5)
 
 
 def test_a_bundle_of_codelayer_is_a_backbone_whose_last_stage_is_the_code(tmp_path):
@@ -269,11 +331,12 @@ def test_a_row_written_in_part_is_cut_off(tmp_path):
     with cache.held() as mine:
         assert mine
         cache.append({"a": np.ones((2, 3))})
-    with (cache.path / "a.part").open("ab") as file:
+    (part,) = cache.path.glob("*.part")
+    with part.open("ab") as file:
         file.write(b"\0" * 5)
     with cache.held():
         assert cache.begun({"a": 3}) == 2
-        assert (cache.path / "a.part").stat().st_size == 24
+        assert part.stat().st_size == 24
 
 
 def test_an_altered_entry_is_made_again(tmp_path, net):
@@ -294,14 +357,16 @@ def test_an_entry_that_another_process_writes_is_computed_without_it(tmp_path, n
     expected = extractor(net).fit(x).transform(x)
     made.transform(x)
     (entry,) = (tmp_path / "cache").iterdir()
-    for file in entry.glob("stage2.*"):
+    files = [one for one in entry.iterdir() if one.suffix in (".f32", ".sha256")]
+    assert len(files) == 2
+    for file in files:
         file.unlink()
     holder = FeatureCache.__new__(FeatureCache)
     holder.path, holder.about = entry, {}
     with holder.held() as mine:
         assert mine
         np.testing.assert_array_equal(made.transform(x), expected)
-    assert not list(entry.glob("stage2.*"))
+    assert not any(file.exists() for file in files)
 
 
 def test_the_oldest_entries_go_where_the_cache_grows_too_large(tmp_path, net, monkeypatch):
@@ -311,3 +376,17 @@ def test_the_oldest_entries_go_where_the_cache_grows_too_large(tmp_path, net, mo
         source = f"file:{net_file(tmp_path, f'{seed}.npz', seed=seed)}"
         Counting(source, cache=tmp_path / "cache").fit(x).transform(x)
     assert len(list((tmp_path / "cache").iterdir())) < 3
+
+
+def test_a_folder_that_the_cache_did_not_make_stays_however_it_is_called(tmp_path, net, monkeypatch):
+    x, _ = pictures(70)
+    monkeypatch.setattr("codelayer.transfer.cache.MOST_BYTES", 1000)
+    for at, about in enumerate([None, "{}", '{"title": "thesis"}']):
+        foreign = tmp_path / "cache" / f"{at}123456789abcdef0123456789abcdef"
+        foreign.mkdir(parents=True)
+        (foreign / "thesis.txt").write_text("x" * 2000)
+        if about is not None:
+            (foreign / "about.json").write_text(about)
+        os.utime(foreign, (0, 0))
+    extractor(net, cache=tmp_path / "cache").fit(x).transform(x)
+    assert len(list((tmp_path / "cache").glob("*/thesis.txt"))) == 3

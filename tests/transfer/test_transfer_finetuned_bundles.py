@@ -14,7 +14,9 @@ import codelayer
 from codelayer import bundle
 from codelayer.errors import BundleError
 from codelayer.learn.autoencoder import Autoencoder
-from codelayer.transfer import FineTunedClassifier, FineTunedRegressor, open_backbone
+from codelayer.transfer import FeatureExtractor, FineTunedClassifier, FineTunedRegressor, open_backbone
+from codelayer.transfer.headed import as_headed
+from codelayer.transfer.shifts import stored_distances
 
 X, Y = pictures()
 QUICK = {"epochs": 3, "batch_size": 12, "random_state": 0}
@@ -54,6 +56,20 @@ def test_a_loaded_net_can_be_tuned_further_and_used_as_a_backbone(name, tmp_path
     before = back.transform(X)
     again = FineTunedClassifier(back.backbone_, **QUICK).fit(X, Y)
     assert np.array_equal(back.transform(X), before) and not np.array_equal(again.transform(X), before)
+
+
+def test_bundles_of_tuned_nets_and_of_features_are_backbones_by_their_path(name, tmp_path):
+    model = FineTunedClassifier(name, **QUICK).fit(X, Y)
+    model.save(tmp_path / "saved")
+    as_headed(model, X).save(tmp_path / "headed")
+    for place in ("saved", "headed"):
+        net = open_backbone(tmp_path / place)
+        assert (net.name, list(net.places)) == (str(tmp_path / place), list(model.backbone_.places))
+        made = FeatureExtractor(net, cache=None).fit(X).transform(X)
+        np.testing.assert_allclose(made, model.transform(X), atol=1e-6)
+    FeatureExtractor(name, cache=None).fit(X).save(tmp_path / "features")
+    made = FeatureExtractor(tmp_path / "features", cache=None).fit(X).transform(X)
+    np.testing.assert_allclose(made, FeatureExtractor(name, cache=None).fit(X).transform(X), atol=1e-6)
 
 
 def test_numbers_come_back_in_their_units(name, tmp_path):
@@ -109,6 +125,10 @@ def test_the_learned_code_of_a_bundle_is_left_as_it_was(tmp_path):
     rows = np.random.default_rng(0).normal(size=(60, 4))
     Autoencoder(3, net="mlp(8)", epochs=3, random_state=0).fit(rows).save(tmp_path / "rows")
     net = open_backbone(str(tmp_path / "rows"))
+    codes = codelayer.load(tmp_path / "rows").transform(rows)
+    np.testing.assert_allclose(net.statistics["code"]["mean"], codes.mean(0), atol=1e-5)
+    apart = stored_distances(net, {"code": codes})["code"]
+    assert 0 <= apart["frechet"] < 0.1 < stored_distances(net, {"code": codes + 1})["code"]["frechet"]
     before = net.weights_hash()
     FineTunedClassifier(net, **QUICK).fit(rows, (rows[:, 0] > 0).astype(int))
     assert net.weights_hash() == before

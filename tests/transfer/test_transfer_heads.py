@@ -8,9 +8,10 @@ from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.model_selection import LeaveOneOut, cross_val_score
 
 from codelayer.errors import DataError
+from codelayer.learn.reference import described
 from codelayer.transfer.heads import ALPHAS, LinearHead, RidgeHead, folded, make_head
-from codelayer.transfer.scoring import Joint, Scored, folds_of, probe, row_weights, scored
-from codelayer.transfer.similarity import distances, frechet, mmd
+from codelayer.transfer.scoring import Joint, Scored, beside, folds_of, probe, row_weights, scored
+from codelayer.transfer.similarity import auc_ends, distances, frechet, mmd, stored_distance, told_apart
 from codelayer.transfer.weak import leep
 
 RNG = np.random.default_rng(0)
@@ -175,6 +176,32 @@ def test_groups_stay_on_one_side_of_every_split():
         assert not set(groups[train]) & set(groups[test])
 
 
+def test_every_repeat_leaves_out_each_row_once_and_only_classes_that_are_learned():
+    refused = 0
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        y, groups = np.sort(rng.integers(0, 3, 30)), rng.integers(0, int(rng.integers(3, 9)), 30)
+        groups[y == 0] %= 2  # a class in two groups at most
+        try:
+            folds = folds_of(y, groups=groups, seed=seed)
+        except DataError:
+            refused += 1
+            assert any(len(np.unique(groups[y == label])) < 2 for label in range(3))
+            continue
+        half = len(folds) // 2
+        for repeat in (folds[:half], folds[half:]):
+            np.testing.assert_array_equal(np.sort(np.concatenate([test for _, test in repeat])), np.arange(30))
+        assert all(len(test) and np.isin(y[test], y[train]).all() for train, test in folds)
+    assert refused < 30
+
+
+def test_a_class_in_one_group_is_refused_by_name_with_two_classes_and_with_three():
+    for classes in (2, 3):
+        y = np.arange(30) % classes
+        with pytest.raises(DataError, match="class 0 lies in one group.*\n.*another group"):
+            folds_of(y, groups=np.where(y == 0, 0, 1 + np.arange(30) % 4))
+
+
 @pytest.mark.parametrize(
     ("y", "groups", "said"),
     [(["a", "a", "b"], None, "class 'b' has one label"), ([0, 0, 1, 1], [1, 1, 1, 1], "all rows are of one group")],
@@ -184,16 +211,42 @@ def test_labels_that_cannot_be_split_are_refused_in_a_sentence(y, groups, said):
         folds_of(np.array(y), groups=None if groups is None else np.array(groups))
 
 
-def test_stages_side_by_side_weigh_alike_whatever_their_scale_and_width():
+def test_a_stage_of_large_values_drowns_no_other():
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 3
+    knows, noise = rng.normal(size=(60, 4)) + 2 * np.eye(3, 4)[y], rng.normal(size=(60, 4))
+    folds = folds_of(y)
+    alike, apart = (probe(beside({"a": scale * noise, "b": knows}), y, folds) for scale in (1, 1e6))
+    np.testing.assert_array_equal(alike.points, apart.points)
+    assert alike.mean > 0.7
+    assert probe(np.concatenate([1e6 * noise, knows], 1), y, folds).mean < 0.5
+
+
+def test_other_rows_are_scaled_as_those_that_stages_were_scaled_by():
     rng = np.random.default_rng(0)
     stages = {"a": 1000 * rng.normal(size=(50, 2)), "b": rng.normal(size=(50, 20))}
     both = Joint(stages)(stages)
-    assert (both[:, :2] ** 2).sum() == pytest.approx((both[:, 2:] ** 2).sum(), rel=1e-5)
+    np.testing.assert_allclose(both.std(0), 1, rtol=1e-5)
     one = {name: values[:1] for name, values in stages.items()}
     np.testing.assert_array_equal(Joint(stages)(one), both[:1])
 
 
 # --- distances ------------------------------------------------------------------------------------------------------
+
+
+def test_the_distance_to_stored_statistics_is_that_to_the_rows_they_are_of():
+    rng = np.random.default_rng(0)
+    source = rng.normal(size=(400, 6)) @ rng.normal(size=(6, 6)) + 3
+    kept = described(lambda: iter([source.astype(np.float32)]))
+    alike = stored_distance(kept, source[:200])
+    far = stored_distance(kept, source[:200] + 2 * source.std(0))
+    scaled = [(one - source.mean(0)) / source.std(0) for one in (source, source[:200] + 2 * source.std(0))]
+    expected = frechet({"mean": scaled[0].mean(0), "covariance": np.cov(scaled[0].T, bias=True)}, scaled[1])
+    assert far["frechet"] == pytest.approx(expected, rel=1e-3)
+    assert far["frechet"] > 20 > 10 * alike["frechet_alike"]
+    assert alike["frechet"] < 2 * alike["frechet_alike"]
+    with pytest.raises(DataError, match="9 rows tell no distance"):
+        stored_distance(kept, source[:9])
 
 
 def test_the_frechet_distance_of_gaussians_is_its_closed_form():
@@ -242,6 +295,38 @@ def test_distances_are_small_for_halves_of_one_set_and_saturate_for_two():
         distances(a[:5], a[100:])
     with pytest.raises(DataError, match="width"):
         distances(a[:, :3], a)
+
+
+@pytest.mark.parametrize("n", [10, 20, 31, 40])
+def test_few_rows_of_a_wide_stage_have_distances_too(n):
+    a = np.random.default_rng(0).normal(size=(2 * n, 200))
+    assert distances(a[:n], a[n:])["rows"] == n
+
+
+def test_rows_of_one_set_are_seldom_told_apart_and_rows_of_two_always():
+    rng = np.random.default_rng(5)
+
+    def told(gap, seed):
+        a = rng.normal(size=(30, 6)) @ rng.normal(size=(6, 6))
+        stages = {"first": a, "second": np.maximum(a, 0), "third": a**2}
+        both = {stage: (one[:15], one[15:] + gap * one.std(0)) for stage, one in stages.items()}
+        return told_apart({stage: {"auc": 0.9, "mmd_p": mmd(*one, seed)[1]} for stage, one in both.items()}) > 0.5
+
+    assert sum(told(0, seed) for seed in range(40)) <= 5
+    assert all(told(2, seed) for seed in range(5))
+    one = {"auc": 0.7, "mmd_p": 0.03}
+    assert told_apart({"a": one}) == 0.7
+    assert told_apart({"a": one, "b": {"auc": 0.9, "mmd_p": 0.03}}) == 0.5
+
+
+def test_the_interval_of_an_auc_is_the_score_form_and_has_a_width_at_the_ends():
+    n = 30
+    low, high = auc_ends(1.0, n, n)
+    assert high == 1.0 and 0.8 < low < 1.0 and auc_ends(0.0, n, n) == pytest.approx((0.0, 1 - low))
+    null = 1.959964 * ((2 * n + 1) / (12 * n * n)) ** 0.5  # the exact error of an AUC where nothing is told
+    assert auc_ends(0.5 + null, n, n)[0] == pytest.approx(0.5, abs=1e-6)
+    assert auc_ends(0.5 - null, n, n)[1] == pytest.approx(0.5, abs=1e-6)
+    assert auc_ends(0.5, n, n) == pytest.approx((1 - auc_ends(0.5, n, n)[1], auc_ends(0.5, n, n)[1]))
 
 
 # --- scores without training ----------------------------------------------------------------------------------------

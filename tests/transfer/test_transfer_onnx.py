@@ -15,7 +15,8 @@ from source_cases import pictures
 import codelayer
 from codelayer.errors import BundleError, DataError, SentenceError
 from codelayer.nets.backbone import Pictures
-from codelayer.transfer import FeatureExtractor, open_backbone
+from codelayer.transfer import FeatureExtractor, advise, open_backbone
+from codelayer.transfer.advicepage import page
 from codelayer.transfer.opening import backbone_from, backbone_parts
 
 RECORD = {"height": 16, "width": 16, "channels": 3, "mean": [0.5] * 3, "std": [0.25] * 3}
@@ -140,3 +141,36 @@ def test_hostile_half_and_odd_files_are_refused(tmp_path):
         open_backbone(path)
     with pytest.raises(BundleError, match="2 inputs"):
         open_backbone(written(tmp_path / "two.onnx", inputs=("x", "other")))
+
+
+def test_outputs_that_are_called_like_paths_are_stages_that_the_cache_keeps(tmp_path):
+    names = ["/layer1/Relu_output_0", "../../escaped"]
+    path = written(tmp_path / "net.onnx")
+    model = onnx.load(path)
+    for node in model.graph.node:
+        for at, one in enumerate(node.output):
+            node.output[at] = dict(zip(["map", "rectified.1"], names, strict=True)).get(one, one)
+        for at, one in enumerate(node.input):
+            node.input[at] = names[0] if one == "map" else one
+    for one, name in zip(model.graph.output, names, strict=True):
+        one.name = name
+    onnx.save(model, path)
+    x = pictures(70, 16)
+    made = FeatureExtractor(path, "all", cache=tmp_path / "here" / "cache").fit(x)
+    first = made.transform(x)
+    assert made.stages_ == tuple(names)
+    np.testing.assert_array_equal(first, FeatureExtractor(path, "all", cache=None).fit(x).transform(x))
+    np.testing.assert_array_equal(FeatureExtractor(path, names[0], cache=None).fit(x).transform(x), first[:, :8])
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["here", "net.onnx", "net.onnx.json"]
+    made.save(tmp_path / "bundle")
+    np.testing.assert_array_equal(codelayer.load(tmp_path / "bundle").transform(x), first)
+
+
+def test_advice_on_a_frozen_file_does_without_a_twin_and_says_so(tmp_path):
+    net = f"file:{written(tmp_path / 'net.onnx')}"
+    x = np.random.default_rng(0).random((24, 16, 16, 3))
+    found = advise(net, x, np.arange(24) % 2, 0, cache=None)
+    assert not found.diagnosis.twin and found.diagnosis.rival[0].endswith("on raw rows")
+    assert any("no untrained twin could be drawn" in note for note in found.notes)
+    assert "no untrained twin of it could be drawn" in str(found)
+    assert "the same net untrained" not in page(found, "rows").render()

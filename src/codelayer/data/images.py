@@ -35,9 +35,12 @@ def picture_files(folder: Path) -> list[Path]:
     return sorted(path for path in found if not any(p.startswith(".") for p in path.relative_to(folder).parts))
 
 
-def common_shape(pictures: Sequence[Picture]) -> tuple[tuple[int, int, int], list[str]]:
+def common_shape(
+    pictures: Sequence[Picture], wanted: tuple[int, int] | None = None
+) -> tuple[tuple[int, int, int], list[str]]:
     """(H, W, C) that most pictures have, read from their headers, and notes on what is brought to it.
 
+    wanted  (H, W) to which all are brought instead, where they are not all of one size
     errors  DataError when none of them can be read
     """
     sizes: Counter[tuple[int, int]] = Counter()
@@ -52,6 +55,9 @@ def common_shape(pictures: Sequence[Picture]) -> tuple[tuple[int, int, int], lis
     if not sizes:
         raise DataError("none of the pictures can be read", "give png, jpeg, bmp, gif, webp, tiff or ppm files")
     (width, height), often = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[0]
+    if wanted is not None and often < sizes.total():
+        height, width = wanted
+        often = sizes[width, height]
     channels = 1 if grey else 3
     notes = []
     if often < sizes.total():

@@ -8,6 +8,7 @@ Skips  deciding between classes and numbers: that is the study's.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def as_labels(given: Any, n: int) -> tuple[np.ndarray | None, list[str]]:
         given = given.detach().cpu().numpy()
     if hasattr(given, "to_numpy"):
         given = given.to_numpy()
-    values = np.asarray(given) if not isinstance(given, list) else _cells(given)
+    values = np.asarray(given) if not isinstance(given, list | tuple) else _cells(given)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1 or len(values) != n:
@@ -66,7 +67,7 @@ def as_labels(given: Any, n: int) -> tuple[np.ndarray | None, list[str]]:
     return values, notes
 
 
-def _cells(given: list[Any]) -> np.ndarray:
+def _cells(given: Sequence[Any]) -> np.ndarray:
     out = np.empty(len(given), object)
     out[:] = given
     return out

@@ -77,7 +77,12 @@ class Data:
 
 
 def load_data(
-    source: Any, label: Any = None, group: str | None = None, time: str | None = None, drop: Sequence[str] = ()
+    source: Any,
+    label: Any = None,
+    group: str | None = None,
+    time: str | None = None,
+    drop: Sequence[str] = (),
+    unlike_to: tuple[int, int] | None = None,
 ) -> Data:
     """Read a source whole.
 
@@ -86,6 +91,7 @@ def load_data(
     group   a column or .npz array: its rows stay together in splits, and it is not learned from
     time    a column or .npz array: orders the rows, and is not learned from
     drop    columns to leave out
+    unlike_to  (height, width) to which pictures of unlike sizes are brought; None is the size that most have
     errors  DataError: not found, not readable, empty, one row, unknown column, labels all equal, NaN in an array
     """
     drop = (drop,) if isinstance(drop, str) else tuple(drop)
@@ -94,7 +100,7 @@ def load_data(
     if isinstance(source, str | Path):
         if not str(source).strip():
             raise DataError("the name of the data is empty", "give a known name, a file or a folder")
-        return _load_path(str(source), label, group, time, drop)
+        return _load_path(str(source), label, group, time, drop, unlike_to)
     if isinstance(source, Columns) or is_frame(source):
         table = source if isinstance(source, Columns) else Table.from_frame(source)
         return _from_table(table, "table", label, group, time, drop)
@@ -112,7 +118,14 @@ def _shaped(x: Any, name: str) -> Any:
     return x
 
 
-def _load_path(source: str, label: Any, group: str | None, time: str | None, drop: tuple[str, ...]) -> Data:
+def _load_path(
+    source: str,
+    label: Any,
+    group: str | None,
+    time: str | None,
+    drop: tuple[str, ...],
+    unlike_to: tuple[int, int] | None,
+) -> Data:
     path = Path(source)
     kind = suffix_of(path)
     if is_named(source) and source.partition(":")[0] in DRAWN:
@@ -134,13 +147,13 @@ def _load_path(source: str, label: Any, group: str | None, time: str | None, dro
     name = source if source in REMOTE else path.name.removesuffix(".gz").rsplit(".", 1)[0] or path.name
     if path.is_dir():
         _no_columns("a picture folder", group, time, drop)
-        return _from_folder(path, label)
+        return _from_folder(path, label, unlike_to)
     if kind in (".csv", ".tsv", ".parquet"):
         table, notes, skipped = _read_table(path, kind)
         data = _from_table(table, name, label, group, time, drop, skipped)
         return dataclasses.replace(data, notes=notes + data.notes)
     if kind == ".npz":
-        return _from_npz(Npz(path), name, label, group, time, drop)
+        return _from_npz(Npz(path), name, label, group, time, drop, unlike_to)
     if kind == ".npy":
         _no_columns(path.name, group, time, drop)
         return _finish(Data(_shaped(read_npy(path), path.name), name=name), label)
@@ -232,7 +245,15 @@ def _keys(table: Columns, gone: set[Key]) -> np.ndarray:
     return rows[~np.isin(rows, list(gone))] if gone else rows
 
 
-def _from_npz(npz: Npz, name: str, label: Any, group: str | None, time: str | None, drop: tuple[str, ...]) -> Data:
+def _from_npz(
+    npz: Npz,
+    name: str,
+    label: Any,
+    group: str | None,
+    time: str | None,
+    drop: tuple[str, ...],
+    unlike_to: tuple[int, int] | None,
+) -> Data:
     if set(npz.entries) >= SPARSE:
         _no_columns(npz.path.name, group, time, drop)
         return _finish(Data(npz.read_sparse(), name=name), label)
@@ -243,7 +264,7 @@ def _from_npz(npz: Npz, name: str, label: Any, group: str | None, time: str | No
     keys, skipped, notes, good = None, [], [], None
     if place == "jpeg":
         pictures = packed_pictures(npz.read("jpeg"), npz.read("offset"))
-        shape, notes = common_shape(pictures)
+        shape, notes = common_shape(pictures, unlike_to)
         keys = np.arange(len(pictures))
         x, good, skipped = read_pictures(pictures, keys.tolist(), shape)
         if skipped:
@@ -281,14 +302,14 @@ def samples_in(npz: Npz, taken: Collection[Any] = ()) -> tuple[str, str]:
     return wide[0], "y"
 
 
-def _from_folder(folder: Path, label: Any) -> Data:
+def _from_folder(folder: Path, label: Any, unlike_to: tuple[int, int] | None) -> Data:
     files = picture_files(folder)
     if not files:
         raise DataError(
             f"the folder {folder.name} holds no pictures", "give png, jpeg, bmp, gif, webp, tiff or ppm files"
         )
     keys = [path.relative_to(folder).as_posix() for path in files]
-    shape, notes = common_shape(files)
+    shape, notes = common_shape(files, unlike_to)
     x, good, skipped = read_pictures(files, keys, shape)
     if skipped:
         notes.append(f"{len(skipped)} unreadable pictures were left out: {skipped[0][0]} ({skipped[0][1]})")

@@ -34,7 +34,10 @@ def bundle_facts(path: str | Path) -> list[tuple[str, str]]:
     facts += [(name, str(code[name])) for name in ("objective", "net") if name in code]
     options = code.get("options", {})
     facts += [(name, str(options[name])) for name in ("l1", "solver", "steps") if name in options]
-    facts.append(("code size", str(code.get("code_size", code.get("units", "")))))
+    widths = code.get("widths", {})
+    facts.append(("code size", str(code.get("code_size", code.get("units", sum(widths.values()) or "")))))
+    if isinstance(code.get("backbone"), Mapping):
+        facts += _backbone_facts(code["backbone"], widths, options)
     if "schema" in code:
         facts += _schema_facts(Schema.from_json(code["schema"]))
     head = found.plan.get("head")
@@ -45,6 +48,7 @@ def bundle_facts(path: str | Path) -> list[tuple[str, str]]:
     facts += _learned(record)
     study = found.facts.get("study", {})
     facts += [(f"study {name}".replace("_", " "), _told(value)) for name, value in study.items()]
+    facts += [("advice", str(found.facts.get("advice", "")))]
     sizes = [one.size for one in found.tensors.values()]
     facts += [("weights", f"{sum(sizes):,} numbers in {len(sizes)} arrays")]
     facts += [("golden rows", str(len(found.golden["codes"])))] if "codes" in found.golden else []
@@ -60,6 +64,19 @@ def _kind(found: bundle.Bundle, code: Mapping[str, Any]) -> str:
     if found.kind == "forest":
         return "a random forest on raw features"
     return f"a code ({code.get('kind', 'unknown')}) with its head" if found.kind == "headed" else found.kind
+
+
+def _backbone_facts(net: Mapping[str, Any], widths: Mapping[str, Any], options: Mapping[str, Any]) -> list[Any]:
+    """The net inside, which of its stages are read, how its pictures are prepared, what was tuned."""
+    licence = f", licence {net['licence']}" if net.get("licence") else ""
+    facts = [("backbone", f"{net.get('name', '')}{licence}{'' if net.get('trained', True) else ', untrained'}")]
+    stages = [str(stage) for stage in net.get("stages", ())]
+    some = f" of {_some(stages)}" if widths and len(widths) < len(stages) else ""
+    facts.append(("stages", _some([f"{stage} ({width} units)" for stage, width in widths.items()] or stages) + some))
+    told = net.get("preprocessing", {})
+    facts += [("pictures", f"brought to {told['width']} x {told['height']}")] if told.get("height") else []
+    tuned = [f"{name} {options[name]}" for name in ("tune", "rates", "start", "epochs") if name in options]
+    return facts + ([("tuned", ", ".join(tuned))] if tuned else [])
 
 
 def _schema_facts(schema: Schema) -> list[tuple[str, str]]:

@@ -62,16 +62,10 @@ def leaves(net: nn.Module) -> dict[str, list[str]]:
 
 def stage_leaves(backbone: Backbone) -> dict[str, list[str]]:
     """Stage -> its `leaves`, in the order of `Backbone.by_stage`; "" is what lies behind the last stage."""
-    owner = {name: stage for stage, names in backbone.by_stage().items() for name in names}
-    order = {name: at for at, (name, _) in enumerate(backbone.net.named_modules())}
-    ends = {
-        stage: max(at for name, at in order.items() if _inside(name, place)) for stage, place in backbone.places.items()
-    }
+    stages = backbone.stages_of_modules()
     found: dict[str, list[str]] = {stage: [] for stage in (*backbone.stages, "")}
-    for name, own in leaves(backbone.net).items():
-        told = next((owner[one] for one in own if one in owner), None)
-        stage = next((one for one in backbone.stages if order[name] <= ends[one]), "") if told is None else told
-        found[stage].append(name)
+    for name in leaves(backbone.net):
+        found[stages[name]].append(name)
     return found
 
 

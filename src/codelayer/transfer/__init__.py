@@ -1,7 +1,8 @@
 """Transfer: nets that were trained elsewhere, as features, fine-tuned, or refused.
 
 Reads  backbones by name, rows, few labels.
-Gives  `open_backbone`, `FeatureExtractor`, `FineTunedClassifier`, `FineTunedRegressor`, `layer_transfer`, `advise`.
+Gives  `open_backbone`, `FeatureExtractor`, `make_head`, `FineTunedClassifier`, `FineTunedRegressor`, `copy_layers`,
+       `layer_transfer`, `advise`.
 Skips  fetching weights.
 """
 
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .advisor import advise
+    from .copying import copy_layers
     from .features import FeatureExtractor
     from .finetune import FineTunedClassifier, FineTunedRegressor
+    from .heads import make_head
     from .layers import layer_transfer
     from .opening import open_backbone
 
@@ -22,11 +25,22 @@ _HOMES = {
     "FeatureExtractor": "features",
     "FineTunedClassifier": "finetune",
     "FineTunedRegressor": "finetune",
+    "copy_layers": "copying",
     "layer_transfer": "layers",
+    "make_head": "heads",
     "open_backbone": "opening",
 }
 
-__all__ = ["FeatureExtractor", "FineTunedClassifier", "FineTunedRegressor", "advise", "layer_transfer", "open_backbone"]
+__all__ = [
+    "FeatureExtractor",
+    "FineTunedClassifier",
+    "FineTunedRegressor",
+    "advise",
+    "copy_layers",
+    "layer_transfer",
+    "make_head",
+    "open_backbone",
+]
 
 
 def __getattr__(name: str) -> Any:

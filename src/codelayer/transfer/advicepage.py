@@ -68,6 +68,8 @@ def _stages(made: Report, found: Advice) -> None:
     places = np.arange(1, len(d.stages) + 1)
     lines = []
     for title, scores, strong in (("this net", d.net, True), ("the same net untrained", d.twin, False)):
+        if not scores:
+            continue
         means = np.array([scores[s].mean for s in d.stages])
         low, high = np.array([scores[s].ends for s in d.stages]).T
         lines.append(Series(title, places, means, low, high, emphasis=strong, dashed=not strong))
@@ -129,12 +131,22 @@ def _evidence(made: Report, found: Advice) -> None:
     d = found.diagnosis
     if d.distances:
         made.section("Distance to the source rows")
-        keys = ["auc", "a_distance", "mmd", "mmd_p", "frechet"]
+        names = {
+            "auc": "AUC",
+            "a_distance": "proxy A-distance",
+            "mmd": "MMD",
+            "mmd_p": "p of MMD",
+            "frechet": "Frechet",
+        }
+        names["frechet_alike"] = "Frechet of rows like those learned from"
+        first = next(iter(d.distances.values()))
+        keys = [key for key in names if key in first]
         rows = [[stage, *(one[key] for key in keys)] for stage, one in d.distances.items()]
         made.table(
-            ["stage", "AUC", "proxy A-distance", "MMD", "p of MMD", "Frechet"],
+            ["stage", *(names[key] for key in keys)],
             rows,
-            "Whether source and target are told apart. Over data sets these hardly follow what transfer is worth.",
+            "Whether source and target are told apart. Over data sets these hardly follow what transfer is worth."
+            + ("" if "auc" in first else " The source is known by the statistics in its bundle alone."),
         )
     weak = found.facts["weak"]
     if weak:

@@ -8,12 +8,13 @@ Skips  pictures: `advicepage` draws.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..report.terminal import duration
-from .candidates import SCRATCH, TUNED
+from .candidates import SCRATCH, TUNED, short_list
 from .diagnosis import FEW, STILL_WINS, Diagnosis
 from .scoring import Scored
 
@@ -32,7 +33,7 @@ def sentences(found: Advice) -> list[str]:
     told += [helping(found), quadrant(d)]
     if d.shift:
         told.append(f"Shift: {d.shift}: {d.shift_why}.")
-    told += [_runner_up(found), _scratch(found), _cheaper(found), _textbook(found), _changes(d), _cost(found)]
+    told += [_runner_up(found), _scratch(found), _cheaper(found), _textbook(found), changes(d), _cost(found)]
     return [one for one in told if one]
 
 
@@ -56,16 +57,23 @@ def helping(found: Advice) -> str:
     gap, error = d.lead
     over = f"{d.rival[0]} ({d.rival[1].mean:.3f})"
     if d.helps:
-        return f"This backbone helps: its best frozen probe is {gap:+.3f} (standard error {error:.3f}) ahead of {over}."
-    without = f"its best frozen probe is {gap:+.3f} (standard error {error:.3f}) against {over}"
+        told = f"its best frozen probe is {gap:+.3f} (standard error {error:.3f}) ahead of {over}{_untwinned(d)}"
+        return f"This backbone helps: {told}."
+    without = f"its best frozen probe is {gap:+.3f} (standard error {error:.3f}) against {over}{_untwinned(d)}"
+    if not d.knows:
+        without += f", and with {d.top.mean:.3f} (standard error {d.top.error:.3f}) not surely ahead of chance"
     tuned = _best(found, TUNED)
     scratch = _best(found, SCRATCH)
     if tuned is not None and tuned.score is not None:
         bar = d.rival[1] if scratch is None or scratch.score is None else _higher(scratch.score, d.rival[1])
         ahead, luck = tuned.score.beyond(bar)
-        if ahead > luck:
+        if ahead > luck and tuned.score.mean - d.chance > tuned.score.error:
             return f"Frozen, this backbone does not help: {without}; as a start for fine-tuning it does ({ahead:+.3f})."
     return f"This backbone does not help, as far as {_rows(found)} tell: {without}."
+
+
+def _untwinned(d: Diagnosis) -> str:
+    return "" if d.twin else ", while no untrained twin of it could be drawn"
 
 
 def _higher(one: Scored, other: Scored) -> Scored:
@@ -125,20 +133,50 @@ def _cheaper(found: Advice) -> str:
 
 def _textbook(found: Advice) -> str:
     one, sentence = found.textbook
-    return f"The textbook would say ({sentence}): {one.name}."
+    d = found.diagnosis
+    odd = []
+    if d.size == "little" and d.labels >= FEW:
+        unit = "labels per class" if d.task == "class" else "labelled rows"
+        odd.append(f"for it {FEW} {unit} are much, whatever more of them would win")
+    if d.verdict == "unclear":
+        odd.append("what is neither similar nor different counts as similar there")
+    told = f"; its rules are others than those of the quadrant above: {', and '.join(odd)}" if odd else ""
+    return f"The textbook would say ({sentence}): {one.name}{told}."
 
 
-def _changes(d: Diagnosis) -> str:
-    """The number of labels at which the advice would change."""
+def changes(d: Diagnosis) -> str:
+    """At which number of labels the short list would change, and how; the rest of the diagnosis is held as it is."""
     unit = "labels per class" if d.task == "class" else "labelled rows"
+    new, gone = other_list(d)
+    words = _list_words(new, gone)
     if d.size == "much":
-        return f"With fewer than {FEW} {unit}, heads on frozen stages would be short-listed instead."
+        if not words:
+            return f"With fewer than {FEW} {unit} the short list would stay the same."
+        return f"With fewer than {FEW} {unit} {words}."
+    if not words:
+        return "With more labels alone the short list would stay the same."
     at = changes_at(d)
     if at is None:
-        return f"At which number of labels this changes cannot be told: {d.labels} {unit} give no curve."
-    if at > MOST_TIMES * d.labels:
-        return f"This would change at more than {MOST_TIMES * d.labels} {unit}: doubling them still wins."
-    return f"Ask again at about {at} {unit}: from there on fine-tuning through the net is short-listed."
+        number = f"at which number cannot be told: {d.labels} {unit} give no curve"
+    elif at > MOST_TIMES * d.labels:
+        number = f"at more than {MOST_TIMES * d.labels} {unit}, for doubling them still wins"
+    else:
+        number = f"ask again at about {at} {unit}"
+    return f"With more labels {words}: {number}."
+
+
+def other_list(d: Diagnosis) -> tuple[list[str], list[str]]:
+    """What would be new on the short list, and what gone from it, were the data little instead of much, or much."""
+    more = replace(d, labels=max(d.labels, FEW), gain=0.0)
+    fewer = replace(d, labels=min(d.labels, FEW - 1))
+    now, then = ([one.name for one in short_list(case)] for case in (d, fewer if d.size == "much" else more))
+    return [one for one in then if one not in now], [one for one in now if one not in then]
+
+
+def _list_words(new: list[str], gone: list[str]) -> str:
+    words = [f"{', '.join(new)} would be short-listed too"] if new else []
+    words += [f"{', '.join(gone)} would not be short-listed"] if gone else []
+    return " and ".join(words)
 
 
 def changes_at(d: Diagnosis) -> int | None:

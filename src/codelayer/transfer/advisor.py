@@ -13,36 +13,38 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..data.labels import as_labels
 from ..data.rows import rows_of, take
 from ..errors import CodelayerError, DataError
-from ..learn.heads import plain_label
-from ..measure.draws import task_of
-from ..measure.probes import score
 from ..nets.backbone import Backbone, random_twin
+from ..nets.backbone.twin import OwnTwin
 from .advicetext import sentences
 from .candidates import Candidate, always, short_list, textbook
-from .diagnosis import Diagnosis, diagnose, told_shift
+from .diagnosis import Diagnosis, diagnose
 from .features import AUTO, FeatureExtractor, fingerprint_of, schema_for
-from .heads import make_head
 from .kept import KeptScores
+from .labelled import checked_seed, groups_of, labels_of
 from .opening import open_backbone
 from .race import RUNGS, Race, Raced, choice, order_of
 from .rawrows import raw_features, raw_scores
 from .scoring import Once, always_new, folds_of
-from .similarity import distances
+from .shifts import stored_distances, tell_shift
 from .weak import weak_scores
 from .winner import OwnCode, Winner
 
 STRATEGIES = ("race", "textbook")
 BUDGET = 600.0
+NO_TWIN = (
+    "no untrained twin could be drawn of this net, which gives no parameters (an ONNX file): "
+    "it was compared with raw rows and chance alone"
+)
 
 
 @dataclass
@@ -122,27 +124,28 @@ def advise(
     X, y      rows and their labels; None, NaN or "" where a row has none: it serves self-supervised learning alone
     budget    seconds for candidates that train; heads on frozen features and the diagnosis come on top
     source    rows the net was trained on, as X; source_y their labels: with them distances and the kind of shift
-    groups    (n,) rows of one group stay together in every split
+    groups    (n,) rows of one group stay together in every split; every class lies in at least two
     strategy  "race", or "textbook": the four sentences of the textbook taken literally, for comparison
     size      pixels per side to which pictures are brought; None is what the net was trained on
     cache     of features; keep: a folder where every score lies once it is there, so that a stopped call goes on
-    errors    DataError: fewer than two labels of a class, labels and rows of other lengths, rows the net cannot take
+    errors    DataError: fewer than two labels of a class, labels and rows of other lengths, a class in one group alone,
+              a labelled row without a group, rows the net cannot take
     """
     if strategy not in STRATEGIES:
         raise DataError(f"strategy={strategy!r} is not possible", f"known: {', '.join(STRATEGIES)}")
-    if isinstance(budget, bool) or not isinstance(budget, int | float) or not 0 <= budget < float("inf"):
+    if isinstance(budget, bool) or not isinstance(budget, Real) or not 0 <= float(budget) < float("inf"):
         raise DataError(f"budget={budget!r} is not possible", "it is a number of seconds, 0 for heads alone")
-    started = time.perf_counter()
-    task, labelled, targets = _targets(X, y)
-    groups = None if groups is None else np.asarray(groups)[labelled]
+    started, seed = time.perf_counter(), checked_seed(seed)
+    task, labelled, targets = labels_of(X, y)
+    groups = groups_of(groups, rows_of(X), labelled)
+    folds, few = (folds_of(targets, task, groups, seed, repeats=repeats) for repeats in (None, 1))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         net = open_backbone(backbone, size, seed)
         rows = take(X, labelled)
         made = FeatureExtractor(net, "all", AUTO, size, cache, seed).fit(rows)
         stages = made.stage_features(rows)
-        twin = _twin(made.backbone_, cache, seed).fit(rows).stage_features(rows)
-    folds = folds_of(targets, task, groups, seed)
+        twin = _twin_features(made.backbone_, rows, cache, seed)
     schema = schema_for(net, rows)
     raw = raw_features(rows, None if len(schema.shape) == 3 else schema)
     once: Once = always_new
@@ -153,10 +156,12 @@ def advise(
     if source is not None:
         told = tell_shift(made, source, source_y, stages, targets, diagnosis.chance, seed)
         diagnosis.shift, diagnosis.shift_why, diagnosis.distances = told
+    else:
+        diagnosis.distances = stored_distances(made.backbone_, stages, seed)
     diagnosed = time.perf_counter()
     race = Race(stages, raw, rows, targets, folds, made.backbone_, float(budget), task, seed=seed)
     race.known, race.once = diagnosis.known, once
-    race.few = folds_of(targets, task, groups, seed, repeats=1)
+    race.few = few
     race.own = OwnCode(X, labelled, schema, seed)
     guided = textbook(diagnosis)
     trained = [guided[0]] if strategy == "textbook" else short_list(diagnosis)
@@ -178,8 +183,9 @@ def advise(
         "net": made.backbone_.record() | {"source": {}},
         "weak": {} if task != "class" else weak_scores(made, rows, stages, targets, seed),
     }
+    notes = list(made.notes_) if twin else [*made.notes_, NO_TWIN]
     others = [one for one in order if one is not chosen] + [one for one in raced if not one.finished]
-    found = Advice(net.name, diagnosis, [chosen, *others], chosen, model, guided, [], list(made.notes_), seconds, facts)
+    found = Advice(net.name, diagnosis, [chosen, *others], chosen, model, guided, [], notes, seconds, facts)
     found.sentences = sentences(found)
     return found
 
@@ -194,59 +200,13 @@ def _about(
     return repr((__version__, made.backbone_.features_hash(), made.schema_.to_json(), fingerprint_of(X), told))
 
 
-def _targets(X: Any, y: Any) -> tuple[str, np.ndarray, np.ndarray]:
-    """Task, rows that have a label, and their labels."""
-    values, _ = as_labels(y, rows_of(X))
-    if values is None:
-        raise DataError("no row has a label", "label at least two rows of two classes")
-    known_at = ~np.isnan(values) if values.dtype.kind == "f" else np.array([one is not None for one in values])
-    labelled = np.flatnonzero(known_at)
-    given = y.detach().cpu().numpy() if hasattr(y, "detach") else np.asarray(y, dtype=None)
-    known = np.asarray(given.reshape(-1)[labelled].tolist())
-    if task_of(known) == "number":
-        return "number", labelled, known.astype(np.float64)
-    classes, counts = np.unique(known, return_counts=True)
-    if len(classes) < 2:
-        raise DataError(f"all labels are {plain_label(classes[0])!r}", "give rows of at least two classes")
-    if counts.min() < 2:
-        rare = classes[counts.argmin()]
-        raise DataError(
-            f"class {plain_label(rare)!r} has one label: nothing can be learned from it and scored on it too",
-            "label at least two rows of every class, or leave that class out",
-        )
-    return "class", labelled, known
-
-
-def _twin(backbone: Backbone, cache: Any, seed: int) -> FeatureExtractor:
-    return FeatureExtractor(random_twin(backbone, seed), "all", AUTO, None, cache, seed)
-
-
-def tell_shift(
-    made: FeatureExtractor,
-    source: Any,
-    source_y: Any,
-    stages: Mapping[str, np.ndarray],
-    y: np.ndarray,
-    chance: float,
-    seed: int = 0,
-) -> tuple[str, str, dict[str, dict[str, float]]]:
-    """The kind of shift, why, and the distances of every stage, from source rows (and their labels, or None).
-
-    stages  of the target's labelled rows y
-    """
-    known = made.stage_features(source)
-    apart = {stage: distances(known[stage], stages[stage], seed) for stage in stages}
-    if source_y is None:
-        return "", "", apart
-    labels = np.asarray(source_y)
-    same = set(np.unique(labels).tolist()) == set(np.unique(y).tolist())
-    zero = float("nan")
-    if same:
-        last = made.stages_[-1]
-        model = make_head("ridge", known[last].shape[1], len(labels), "class", 2, seed).fit(known[last], labels)
-        zero = score(y, model.predict(stages[last]))
-    most = max(apart.values(), key=lambda one: one["auc_low"])
-    return (*told_shift(zero, chance, same, most["auc"] if most["auc_low"] > 0.5 else 0.5), apart)
+def _twin_features(backbone: Backbone, rows: Any, cache: Any, seed: int) -> dict[str, np.ndarray]:
+    """Features of the untrained twin by stage; none of a net that holds nothing that could be drawn anew."""
+    held = any(isinstance(one, OwnTwin) for one in backbone.net.modules())
+    if not held and next(backbone.net.parameters(), None) is None:
+        return {}
+    made = FeatureExtractor(random_twin(backbone, seed), "all", AUTO, None, cache, seed)
+    return made.fit(rows).stage_features(rows)
 
 
 def _named(order: Sequence[Raced], name: str) -> Raced:

@@ -39,6 +39,10 @@ class Rows:
         """Nothing: the schema speaks for itself."""
         return []
 
+    def sample(self) -> Tensor:
+        """One row of zeros, (1, *shape)."""
+        return torch.zeros(1, *self.schema.shape)
+
     def record(self) -> dict[str, Any]:
         """Plain JSON."""
         return {"form": "schema", "schema": self.schema.to_json()}
@@ -82,14 +86,18 @@ class _Settle(nn.Module):
 
 
 def open_bundle(path: str, size: int | None) -> Backbone:
-    """The encoder in a bundle.
+    """The encoder in a bundle, or the pre-trained net that it holds, as it was tuned.
 
     errors  BundleError: damaged, or nothing with a net; DataError: a size was given, which its schema decides
     """
     if size is not None:
         raise DataError("the pictures of a bundle have the size it was learned with", "leave size away")
-    found = bundle.read(bundle_in(path))
-    return _backbone(coder_in(path), str(path), found.kind)
+    coder = coder_in(path)
+    net = getattr(coder, "backbone_", None)
+    if isinstance(net, Backbone):  # features of a net, or a net that was fine-tuned
+        net.name = str(path)
+        return net
+    return _backbone(coder, str(path), bundle.read(bundle_in(path)).kind)
 
 
 def restore_bundle(source: Mapping[str, Any], kept: Mapping[str, np.ndarray]) -> Backbone:
@@ -102,7 +110,8 @@ def _backbone(coder: Any, name: str, kind: str) -> Backbone:
     model = getattr(coder, "model_", None)
     if not isinstance(model, Model):
         raise BundleError(
-            f"{name} holds a {kind}, which has no net with stages", "give a bundle that `codelayer learn` made"
+            f"{name} holds no net with stages (its kind is {kind})",
+            "give a bundle that learn, transfer advise or transfer finetune made",
         )
     plan, tensors, _ = coder.parts()
     net = Encoder(model)
@@ -110,4 +119,8 @@ def _backbone(coder: Any, name: str, kind: str) -> Backbone:
     source = {"form": "bundle", "kind": coder.kind_name, "plan": bundle.plain(plan)}
     found = Backbone(name, net, {**places, CODE: CODE}, Rows(coder.schema_), "your own", source=source)
     found.kept = tensors
+    known = {
+        name.removeprefix("codes."): one for name, one in getattr(coder, "reference_", {}).items() if "codes." in name
+    }
+    found.statistics = {CODE: known} if "sketch" in known else {}
     return found

@@ -8,11 +8,16 @@ Skips  parsing (cli), which reads these signatures and docstrings.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .layerscommand import layers
+
+if TYPE_CHECKING:
+    from ..data.load import Data
+    from ..nets.backbone import Backbone
 
 
 def features(
@@ -43,16 +48,18 @@ def features(
     from ..learn.files import checked_kind
     from .featurecommand import write_features
     from .features import AUTO, FeatureExtractor
+    from .opening import open_backbone
 
     checked_kind(out, (".npy", ".csv", ".parquet"), data)
-    read = _rows(data, label)
+    net = open_backbone(backbone, size, seed)
+    read = _rows(data, net, label)
     chosen = None if stages is None else "all" if stages == "all" else [one.strip() for one in stages.split(",")]
-    made = FeatureExtractor(backbone, chosen, grid if grid == AUTO else _whole(grid, "--grid"), size, random_state=seed)
-    codes = _told(lambda: made.fit(read.x)).transform(read.x)
-    write_features(out, codes, read)
-    print(f"{len(codes)} rows, {codes.shape[1]} units of {', '.join(made.stages_)} of {backbone}: {out}")
-    _say_skipped(read)
-    for note in made.notes_:
+    made = FeatureExtractor(net, chosen, grid if grid == AUTO else _whole(grid, "--grid"), random_state=seed)
+    with _kept("the features that were made are kept"):
+        codes = _told(lambda: made.fit(read.x)).transform(read.x)
+    lines = write_features(out, codes, read)
+    print(f"{lines[0]}, {codes.shape[1]} units of {', '.join(made.stages_)} of {backbone}: {out}")
+    for note in [*lines[1:], *made.notes_]:
         print(f"note: {note}")
 
 
@@ -88,52 +95,23 @@ def advise(
     out: folder for report.html, advice.json and the bundle; by default ./advice-NAME
     seed: makes the run repeatable, but for the budget
     """
-    from ..data.load import load_data
     from ..errors import DataError
-    from .advicepage import write_advice
-    from .kept import clear
+    from .advicecommand import advised
+    from .opening import open_backbone
 
-    read = load_data(data, label=label, group=group)
-    if read.labels is None:
-        raise DataError(f"{data} has no labels to learn", "name them with --label")
+    if source is None and source_label is not None:
+        raise DataError(f"--source-label {source_label} has no --source", "name the rows it is a column of")
+    if not 0 <= minutes < float("inf"):
+        raise DataError(f"--minutes {minutes:g} is not possible", "give a number of minutes, 0 for heads alone")
+    net = open_backbone(backbone, size, seed)
+    read = _labelled(data, net, label, group)
+    other = None if source is None else _rows(source, net, source_label)
     folder = Path(out or f"advice-{read.name}")
-    keep = _place_in(folder)
-    other = None if source is None else load_data(source, label=source_label)
-    options = {"groups": read.groups, "strategy": strategy, "size": size, "seed": seed}
-    found = _advised(backbone, read, 60 * minutes, other, keep, options)
-    print(found)
-    _say_skipped(read)
-    for note in found.notes:
-        print(f"note: {note}")
-    for line in write_advice(found, folder, read.name):
-        print(line)
-    clear(keep)
-
-
-def _advised(backbone: str, read: Any, budget: float, other: Any, keep: Path, options: Mapping[str, Any]) -> Any:
-    """Advice; Ctrl-C says what is kept."""
-    from .advisor import advise
-
-    source, source_y = (None, None) if other is None else (other.x, other.labels)
-    try:
-        return advise(backbone, read.x, read.labels, budget, source=source, source_y=source_y, keep=keep, **options)
-    except KeyboardInterrupt:
-        if not keep.is_dir():
-            raise
-        kept = f"what was scored is kept in {keep}; give the same command again to continue"
-        raise KeyboardInterrupt(kept) from None
-
-
-def _place_in(folder: Path) -> Path:
-    """Where unfinished scores lie in a folder for results.
-
-    errors  RunError: a file is in its place
-    """
-    from ..errors import RunError
-
-    if folder.is_file():
-        raise RunError(f"{folder} is a file, not a folder", "choose another --out")
-    return folder / "unfinished"
+    asked = {"backbone": backbone, "label": label, "minutes": minutes, "source": source, "source_label": source_label}
+    asked |= {"group": group, "strategy": strategy, "size": size, "seed": seed}
+    with _kept("what was scored is kept"):
+        for line in advised(net, read, other, folder, asked):
+            print(line)
 
 
 def finetune(
@@ -143,7 +121,8 @@ def finetune(
     label: str | None = None,
     tune: str = "all",
     rates: str = "1",
-    start: str = "random",
+    start: str = "probe",
+    task: str | None = None,
     unfreeze: bool = False,
     epochs: int | None = None,
     learning_rate: float | None = None,
@@ -161,7 +140,8 @@ def finetune(
     label: the column (in an .npz the array) to predict, or a file of labels, row for row
     tune: head, last, all, norms, scratch, a number of last stages, or the name of one stage
     rates: rates fall by this factor per stage from the head down (2.6 in ULMFiT), or "gradient"
-    start: of the head: random, or probe (LP-FT)
+    start: of the head: probe (LP-FT: fitted to the frozen net first), or random
+    task: "class" or "number"; by default the labels decide
     unfreeze: open stages one after the other, the last first
     epochs: passes over the rows; by default some 200 steps' worth
     learning_rate: the peak
@@ -170,16 +150,11 @@ def finetune(
     out: folder for the bundle; by default ./finetuned-NAME
     seed: makes the run repeatable
     """
-    from ..data.load import load_data
-    from ..errors import DataError
     from .finecommand import run_range_test, tuned
+    from .opening import open_backbone
 
-    read = load_data(data, label=label)
-    if read.labels is None:
-        raise DataError(f"{data} has no labels to learn", "name them with --label")
-    if range_test is not None:
-        print(run_range_test(read, backbone, tune, size, seed, range_test))
-        return
+    net = open_backbone(backbone, size, seed)
+    read = _labelled(data, net, label)
     options = {
         "tune": int(tune) if tune.isdigit() else tune,
         "rates": rates if rates == "gradient" else _number(rates, "--rates"),
@@ -188,25 +163,40 @@ def finetune(
         "epochs": "auto" if epochs is None else epochs,
         "learning_rate": "auto" if learning_rate is None else learning_rate,
     }
+    if range_test is not None:
+        print(run_range_test(read, net, options, seed, range_test, task))
+        return
     folder = Path(out or f"finetuned-{read.name}")
-    for line in tuned(read, backbone, options, size, seed, folder):
-        print(line)
-    _say_skipped(read)
+    with _kept("what was learned is kept"):
+        for line in tuned(read, net, options, seed, folder, task):
+            print(line)
 
 
-def _rows(data: str, label: str | None) -> Any:
+def _rows(data: str, net: Backbone, label: str | None = None, group: str | None = None) -> Data:
+    """Rows; pictures of unlike sizes are brought to the net's own."""
     from ..data.load import load_data
 
-    return load_data(data, label=label)
+    side = (getattr(net.prepare, "height", 0), getattr(net.prepare, "width", 0))
+    return load_data(data, label=label, group=group, unlike_to=side if all(side) else None)
 
 
-def _say_skipped(read: Any) -> None:
-    """What was mended or could not be read on the way."""
-    for note in read.notes:
-        print(f"note: {note}")
-    if read.skipped:
-        key, why = read.skipped[0]
-        print(f"note: {len(read.skipped)} could not be read and were left out, first {key}: {why}")
+def _labelled(data: str, net: Backbone, label: str | None, group: str | None = None) -> Data:
+    from ..errors import DataError
+
+    read = _rows(data, net, label, group)
+    if read.labels is None:
+        why = [note for note in read.notes if "no labels" in note]
+        raise DataError(f"{data} has no labels to learn" + (f": {why[0]}" if why else ""), "name them with --label")
+    return read
+
+
+@contextmanager
+def _kept(what: str) -> Generator[None]:
+    """Ctrl-C says what is kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"{what}; give the same command again to continue") from None
 
 
 def _told(work: Any) -> Any:

@@ -7,7 +7,11 @@ Skips  advice: `advisor` short-lists and races.
     similarity  S = (last - twin's last) / max over stages of (stage - twin's)
     depth       the latest stage that is within one standard error of the best, over the number of stages
     similar     S >= .95 and depth 1;  different  S < .8 or depth < 1;  else unclear
-    helps       the best stage is ahead of the best of twin and raw rows by more than one standard error of that gap
+    helps       the best of the stages and all of them together is ahead of the best of the twin's stages, all of them
+                together and raw rows, by more than one standard error of that gap; and ahead of chance by more than one
+                of its own (balanced accuracy: 1 / classes, R2: 0)
+    no twin     of a net without parameters (an ONNX file) none can be drawn: in S the best score of raw rows, or chance
+                where that is higher, takes the place of the twin's stages; in helps nothing does
     little      fewer than 20 labels per class, or doubling them would still win more than 2 points
 
 Sources: Yosinski et al. 2014; the textbook's four quadrants; the rules' thresholds stand in docs/advisor.md.
@@ -34,8 +38,8 @@ SHARES = (0.25, 0.5, 1.0)
 class Diagnosis:
     """What the probes say.
 
-    stages      in order; net, twin: stage -> Scored
-    together    all stages side by side
+    stages      in order; net, twin: stage -> Scored; the twin's are empty where none could be drawn
+    together    all stages side by side; twin_together: the twin's, None where there is none
     raw         name -> Scored: forest and linear head on raw rows
     labels      per class, the smallest class; rows for numbers
     curve       share of the labels -> mean score of the best stage
@@ -59,6 +63,7 @@ class Diagnosis:
     distances: dict[str, dict[str, float]] = field(default_factory=dict)
     shift: str = ""
     shift_why: str = ""
+    twin_together: Scored | None = None
 
     @property
     def best(self) -> str:
@@ -79,8 +84,10 @@ class Diagnosis:
 
     @property
     def similarity(self) -> float:
-        """S above; 0 where no stage is ahead of the twin's."""
-        gains = {stage: self.net[stage].mean - self.twin[stage].mean for stage in self.stages}
+        """S above; 0 where no stage is ahead of the twin's, or of what stands in for it."""
+        instead = max([self.chance, *(one.mean for one in self.raw.values())])
+        untrained = {stage: self.twin[stage].mean if self.twin else instead for stage in self.stages}
+        gains = {stage: self.net[stage].mean - untrained[stage] for stage in self.stages}
         most = max(gains.values())
         return 0.0 if most <= 0 else max(0.0, gains[self.stages[-1]] / most)
 
@@ -105,6 +112,8 @@ class Diagnosis:
     def rival(self) -> tuple[str, Scored]:
         """The best of what does without the net's training: its twin's stages, raw rows."""
         found = {f"the untrained twin's {stage}": one for stage, one in self.twin.items()}
+        if self.twin_together is not None:
+            found["the untrained twin's all stages"] = self.twin_together
         found |= {f"{name} on raw rows": one for name, one in self.raw.items()}
         name = max(found, key=lambda one: found[one].mean)
         return name, found[name]
@@ -129,16 +138,22 @@ class Diagnosis:
 
     @property
     def helps(self) -> bool:
-        """Whether the frozen net knows more of the labels than its twin and raw rows do."""
+        """Whether the frozen net knows more of the labels than its twin and raw rows do, and more than nothing."""
         gap, error = self.lead
-        return gap > error and gap > 0
+        return gap > error and gap > 0 and self.knows
+
+    @property
+    def knows(self) -> bool:
+        """Whether the net's best probe is ahead of chance by more than one standard error."""
+        return self.top.mean - self.chance > self.top.error
 
     def record(self) -> dict[str, Any]:
         """Plain JSON."""
         gap, error = self.lead
         return {
-            "stages": [{"stage": s, "net": self.net[s].record(), "twin": self.twin[s].record()} for s in self.stages],
+            "stages": [_stage_record(s, self.net, self.twin) for s in self.stages],
             "all_stages": self.together.record(),
+            "all_stages_of_twin": None if self.twin_together is None else self.twin_together.record(),
             "raw": {name: one.record() for name, one in self.raw.items()},
             "similarity": self.similarity,
             "depth": self.depth,
@@ -159,6 +174,10 @@ class Diagnosis:
         }
 
 
+def _stage_record(stage: str, net: Mapping[str, Scored], twin: Mapping[str, Scored]) -> dict[str, Any]:
+    return {"stage": stage, "net": net[stage].record(), "twin": twin[stage].record() if twin else None}
+
+
 def _near(top: Scored, other: Scored) -> bool:
     gap, error = top.beyond(other)
     return gap <= error
@@ -176,12 +195,12 @@ def diagnose(
 ) -> Diagnosis:
     """Probes of every stage of the net and of its twin, on the same folds.
 
-    net, twin  stage -> (rows, width)
+    net, twin  stage -> (rows, width); an empty twin where none can be drawn
     raw        scores of raw rows on the same folds
     once       where scores that are known are found
     """
     stages = tuple(net)
-    with Progress("probes", 2 * len(stages) + 1, "stages") as progress:
+    with Progress("probes", len(stages) + len(twin) + (2 if twin else 1), "stages") as progress:
 
         def probed(name: str, features: np.ndarray) -> Scored:
             found = once(f"linear head on {name}", lambda: probe(features, y, folds, task=task, seed=seed))
@@ -189,11 +208,12 @@ def diagnose(
             return found
 
         mine = {stage: probed(stage, net[stage]) for stage in stages}
-        other = {stage: probed(f"the untrained twin's {stage}", twin[stage]) for stage in stages}
+        other = {stage: probed(f"the untrained twin's {stage}", twin[stage]) for stage in twin}
         together = probed("all stages", beside(net))
+        rival = probed("the untrained twin's all stages", beside(twin)) if twin else None
     sizes = np.unique(y, return_counts=True)[1] if task == "class" else np.array([len(y)])
     chance = 1 / len(sizes) if task == "class" else 0.0
-    found = Diagnosis(stages, mine, other, together, dict(raw), task, int(sizes.min()), chance)
+    found = Diagnosis(stages, mine, other, together, dict(raw), task, int(sizes.min()), chance, twin_together=rival)
     found.curve = learning_curve(net[found.best], y, folds, task, seed)
     found.limit, found.gain, found.exponent = extrapolated(found.curve)
     return found
@@ -258,7 +278,8 @@ def told_shift(zero_shot: float, chance: float, same_classes: bool, auc: float) 
 
     zero_shot     accuracy on target rows of a probe learned on source rows, NaN for other classes
     same_classes  whether source and target have the same classes
-    auc           how well a classifier tells source from target rows, .5 to 1
+    auc           how well a classifier tells source from target rows, .5 to 1; .5 where they do not surely differ, see
+                  `similarity.told_apart`
     """
     if not same_classes:
         return "task", "the classes are others than the source's"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,12 +25,14 @@ from ..data.schema import Schema
 from ..errors import BundleError, DataError
 from ..learn.coder import Coder
 from ..learn.settings import seed_of
-from ..nets.backbone import Backbone, calibrate
+from ..nets.backbone import Backbone, Pictures
 from ..nets.backbone.twin import ROWS
 from ..report import Progress
 from .bundles import Rows
 from .cache import FeatureCache, default_folder
 from .opening import backbone_from, backbone_parts, open_backbone
+from .parts import Parts
+from .scales import calibrated
 
 BLOCK = 32  # pictures that go through the net together
 AUTO = "auto"
@@ -70,6 +72,7 @@ class FeatureExtractor(Coder):
     """
 
     kind_name = "features"
+    _parts: Parts
 
     def __init__(
         self,
@@ -99,15 +102,16 @@ class FeatureExtractor(Coder):
         rows = self._rows(X, reset=True)
         self.schema_ = schema_for(backbone, rows)
         first = self.schema_.encode(take(rows, slice(0, ROWS)))
-        prepared = backbone.prepare(first)
-        if not backbone.calibrated:
-            backbone = backbone.copy()
-            calibrate(backbone, prepared)
+        self._parts = Parts()
+        Parts().run(len(first), lambda part: len(backbone.prepare(first[part])))  # refuses what it cannot take
         self.notes_ = backbone.prepare.notes(first)
+        if not backbone.calibrated:
+            backbone, told = calibrated(backbone, first)
+            self.notes_ += told
         for note in self.notes_:
             warnings.warn(note, stacklevel=2)
         self.backbone_, self.stages_ = backbone, stages
-        widths = backbone.widths(first, self.grid)
+        (widths,) = Parts().run(1, lambda _: backbone.widths(first, self.grid))
         self.widths_ = {stage: widths[stage] for stage in stages}
         self._n_features_out = sum(self.widths_.values())
         self._keep_golden(rows)
@@ -125,6 +129,29 @@ class FeatureExtractor(Coder):
         rows = self._rows(X, reset=False)
         found = self._by_stage(rows)
         return np.concatenate([found[stage] for stage in self.stages_], axis=1)
+
+    def _as_fitted(self, rows: Any) -> Any:
+        if not self._sees_pictures or not isinstance(rows, np.ndarray):
+            return super()._as_fitted(rows)
+        if rows.ndim == 3 and rows.dtype == np.uint8 and not self.schema_.flat:
+            return rows[..., None]
+        return rows[..., 0] if rows.ndim == 4 and rows.shape[3] == 1 and self.schema_.flat else rows
+
+    @property
+    def _sees_pictures(self) -> bool:
+        return isinstance(self.backbone_.prepare, Pictures)
+
+    def _blocks(self, rows: Any) -> Iterator[Any]:
+        return map(self._as_schema, super()._blocks(rows))
+
+    def _as_schema(self, block: Any) -> Any:
+        """Pictures in the grey levels that were fitted: uint8 and numbers in [0, 1] are the same pictures."""
+        if not self._sees_pictures or not isinstance(block, np.ndarray):
+            return block
+        levels = self.schema_.dtype == "uint8"
+        if block.dtype == np.uint8:
+            return block if levels else block.astype(np.float32) / 255
+        return block if not levels or block.dtype.kind != "f" else block * np.float32(255)
 
     def stage_features(self, X: Any) -> dict[str, np.ndarray]:
         """The features of the rows by stage, each (rows, width) float32."""
@@ -146,9 +173,15 @@ class FeatureExtractor(Coder):
             "schema": self.schema_.to_json(),
             "rows": fingerprint_of(rows),
         }
-        return self._kept(FeatureCache(folder, about, n), rows)
+        while True:  # other parts round differently: they have an entry of their own
+            parts = self._parts.count
+            made = self._kept(FeatureCache(folder, about | ({"parts": parts} if parts > 1 else {}), n), rows)
+            if made is not None:
+                return made
 
-    def _kept(self, cache: FeatureCache, rows: Any) -> dict[str, np.ndarray]:
+    def _kept(self, cache: FeatureCache, rows: Any) -> dict[str, np.ndarray] | None:
+        """Features of all rows; None where memory ran out and blocks go in more parts from now on."""
+        parts = self._parts.count
         found = {stage: cache.read(stage) for stage in self.stages_}
         missing = {stage: self.widths_[stage] for stage, values in found.items() if values is None}
         if not missing:
@@ -158,8 +191,10 @@ class FeatureExtractor(Coder):
             made: dict[str, list[np.ndarray]] = {stage: [] for stage in missing}
             with Progress(f"features of {self.backbone_.name}", rows_of(rows), "rows", done) as progress:
                 for start in range(done, rows_of(rows), self.block_rows):
-                    block = take(rows, slice(start, start + self.block_rows))
+                    block = self._as_schema(take(rows, slice(start, start + self.block_rows)))
                     values = self._stage_block(block, tuple(missing))
+                    if self._parts.count != parts:
+                        return None
                     if mine:
                         cache.append(values)
                     else:
@@ -173,8 +208,22 @@ class FeatureExtractor(Coder):
 
     def _stage_block(self, block: Any, stages: tuple[str, ...] | None = None) -> dict[str, np.ndarray]:
         encoded = self.schema_.encode(block)
-        values = self.backbone_.vectors(self.padded(encoded), stages or self.stages_, self.grid)
+        values = self._vectors(self.padded(encoded), stages or self.stages_)
         return {stage: one[: len(encoded)] for stage, one in values.items()}
+
+    def _vectors(self, encoded: np.ndarray, stages: tuple[str, ...]) -> dict[str, np.ndarray]:
+        """The stages of one block, in parts where it does not fit into memory."""
+        before = self._parts.count
+        made = self._parts.run(len(encoded), lambda part: self.backbone_.vectors(encoded[part], stages, self.grid))
+        if self._parts.count != before:
+            self._note_parts(len(encoded))
+        return made[0] if len(made) == 1 else {stage: np.concatenate([one[stage] for one in made]) for stage in stages}
+
+    def _note_parts(self, rows: int) -> None:
+        told = f"a block of {rows} rows did not fit into memory and went through the net in parts of "
+        note = f"{told}{-(-rows // self._parts.count)}"
+        self.notes_ = [one for one in self.notes_ if not one.startswith(told)] + [note]
+        warnings.warn(note, stacklevel=4)
 
     def padded(self, encoded: np.ndarray) -> np.ndarray:
         """At most `block_rows` rows, and rows of zeros that make a full block: every row gets the same bits."""
@@ -184,7 +233,7 @@ class FeatureExtractor(Coder):
         return np.concatenate([encoded, np.zeros((size - len(encoded), *encoded.shape[1:]), np.float32)])
 
     def _encode_block(self, encoded: np.ndarray) -> np.ndarray:
-        found = self.backbone_.vectors(encoded, self.stages_, self.grid)
+        found = self._vectors(encoded, self.stages_)
         return np.concatenate([found[stage] for stage in self.stages_], axis=1)
 
     def _decode_block(self, codes: np.ndarray) -> np.ndarray:
@@ -213,6 +262,7 @@ class FeatureExtractor(Coder):
             backbone = backbone_from(found.plan["backbone"], found.tensors)
             made = cls(backbone, options["stages"], options["grid"], options["size"])
             made._restore(found)
+            made._parts = Parts()
             made.backbone_, made.stages_ = backbone, backbone.chosen(options["stages"])
             made.widths_ = {stage: int(found.plan["widths"][stage]) for stage in made.stages_}
             made.notes_ = [str(note) for note in found.plan.get("notes", [])]

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,14 @@ import numpy as np
 
 from ..data.arrayfiles import Npz
 from ..errors import BundleError, DataError
-from ..nets.backbone import Backbone, Pictures, planned
+from ..nets.backbone import Backbone, Pictures, check_plan, planned
 
 SUFFIXES = (".npz", ".safetensors", ".onnx")
 PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".joblib", ".tar")
 HASHED = re.compile(r"^(?P<path>.*)#sha256=(?P<hash>[0-9a-fA-F]{64})$")
 METADATA = "codelayer.plan"
 MAX_PLAN = 16 << 20
+GROWTH, FREE = 50, 1 << 26  # times a file's bytes, and bytes in any case, that its weights may take in memory
 OF_PLAN = ("ops", "stages", "input_size", "input", "preprocessing")  # what a net is built from
 CONVERT = (
     "pickled files can run code: convert yours once where you trust it, "
@@ -85,6 +88,10 @@ def restore_plan(source: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) ->
 def _backbone(spec: Any, arrays: Mapping[str, np.ndarray], name: str, size: int | None) -> Backbone:
     net, places = planned(spec, arrays)
     prepare = pictures_of(spec, name)
+    if net.channels != prepare.channels:
+        raise BundleError(
+            f"{name} takes {net.channels} channels, its preprocessing gives {prepare.channels}", "mend its plan"
+        )
     if size is not None:
         prepare = Pictures(size, size, prepare.channels, prepare.mean, prepare.std, prepare.interpolation)
     labels = spec.get("labels", ())
@@ -122,12 +129,39 @@ def pictures_of(spec: Mapping[str, Any], name: str) -> Pictures:
 
 def _npz(path: Path) -> tuple[Any, dict[str, np.ndarray]]:
     stored = Npz(path)
-    if "spec" not in stored.entries:
+    told = stored.entries.get("spec")
+    if told is None:
         raise BundleError(f"{path} holds arrays without a plan", 'it needs "spec", JSON as in docs/backbones.md')
-    if stored.entries["spec"].nbytes > MAX_PLAN:
-        raise BundleError(f"the plan in {path} has {stored.entries['spec'].nbytes:,} bytes", f"at most {MAX_PLAN:,}")
-    arrays = {name: stored.read(name) for name in stored.entries if name != "spec"}
-    return _plan(str(stored.read("spec").reshape(())[()]), path), arrays
+    if told.dtype.kind not in "US" or math.prod(told.shape) != 1:
+        raise BundleError(f'"spec" in {path} is {told.dtype} of shape {told.shape}', "it is one text, a plan in JSON")
+    if told.nbytes > MAX_PLAN:
+        raise BundleError(f"the plan in {path} has {told.nbytes:,} bytes", f"at most {MAX_PLAN:,}")
+    spec = _plan(_text(stored.read("spec")), path)
+    headers = {name: one for name, one in stored.entries.items() if name != "spec"}
+    _check_headers(spec, headers, path)
+    return spec, {name: stored.read(name) for name in headers}
+
+
+def _text(found: np.ndarray) -> str:
+    one = found.reshape(())[()]
+    return one.decode("utf-8", "replace") if isinstance(one, bytes) else str(one)
+
+
+def _check_headers(spec: Any, headers: Mapping[str, Any], path: Path) -> None:
+    """Refuse arrays that are not the plan's, or that grow out of nothing, before they are read."""
+    check_plan(spec, headers)
+    needed, size = sum(4 * math.prod(one.shape) for one in headers.values()), path.stat().st_size
+    if needed > max(FREE, GROWTH * size):
+        raise BundleError(
+            f"the weights in {path} grow from {size:,} to {needed:,} bytes, which no real ones do",
+            "save it with numpy.savez, without compression",
+        )
+
+
+@dataclass(frozen=True)
+class _Header:
+    shape: tuple[int, ...]
+    dtype: np.dtype
 
 
 def _safetensors(path: Path) -> tuple[Any, dict[str, np.ndarray]]:
@@ -137,14 +171,27 @@ def _safetensors(path: Path) -> tuple[Any, dict[str, np.ndarray]]:
     try:
         with safetensors.safe_open(path, "np") as file:
             told = file.metadata() or {}
+            slices = {name: file.get_slice(name) for name in sorted(file.keys())}
+            headers = {name: _Header(tuple(one.get_shape()), _dtype(one.get_dtype())) for name, one in slices.items()}
         if METADATA not in told:
             raise BundleError(
                 f"{path} holds weights without the net they belong to",
                 f"say which: timm:NAME@{path.name}, hf:FOLDER, or write its plan as metadata {METADATA!r}",
             )
-        return _plan(told[METADATA], path), load_file(path)
+        spec = _plan(told[METADATA], path)
+        _check_headers(spec, headers, path)
+        return spec, load_file(path)
     except safetensors.SafetensorError as error:
         raise BundleError(f"{path} cannot be read: {error}", "fetch it again: it may be half of it") from None
+
+
+def _dtype(name: str) -> np.dtype:
+    """numpy's type of one of safetensors'."""
+    short = {"BOOL": "?", "F16": "f2", "F32": "f4", "F64": "f8"} | {f"U{8 * n}": f"u{n}" for n in (1, 2, 4, 8)}
+    short |= {f"I{8 * n}": f"i{n}" for n in (1, 2, 4, 8)}
+    if name not in short:
+        raise BundleError(f"an array has the type {name}", "save it as float32")
+    return np.dtype(short[name])
 
 
 def _plan(text: str, path: Path) -> Any:

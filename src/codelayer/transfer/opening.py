@@ -10,7 +10,9 @@ untrained, whose scales are drawn from the first rows it sees.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from ..errors import BundleError, DataError, did_you_mean
 from ..nets.backbone import Backbone, Pictures, random_twin
 from .bundles import open_bundle, restore_bundle
 from .files import HASHED, SUFFIXES, open_file, restore_plan
+from .parts import lacks_memory
 from .sources import (
     open_hf,
     open_keras,
@@ -57,12 +60,14 @@ def open_backbone(source: str | Path | Backbone, size: int | None = None, seed: 
 
     source  "file:PATH" (.npz or .safetensors with a plan, .onnx), "timm:NAME" and "keras:NAME", each with "@FILE" for
             weights in a file, "hf:FOLDER", "random:" and any of these, or the path of a bundle
-    size    pixels per side to which pictures are brought, instead of the size the net was trained on
+    size    pixels per side to which pictures are brought, instead of the size the net was trained on; of a Backbone
+            that was opened with another size a second one with the same weights is given
     seed    of the weights of a random twin
     errors  DataError, BundleError, CodelayerError (a library that is not installed), each with the remedy
     """
+    _check_size(size)
     if isinstance(source, Backbone):
-        return source
+        return source if size is None else _resized(source, size)
     name = str(source)
     prefix, _, rest = name.partition(":")
     if prefix == RANDOM and rest:
@@ -72,9 +77,32 @@ def open_backbone(source: str | Path | Backbone, size: int | None = None, seed: 
     return _opened(name, size, weights=True)
 
 
-def _opened(name: str, size: int | None, weights: bool) -> Backbone:
+def _check_size(size: Any) -> None:
     if size is not None and (isinstance(size, bool) or not isinstance(size, int) or not 8 <= size <= 2048):
         raise DataError(f"size={size!r} is not possible", "pictures have 8 to 2048 pixels per side")
+
+
+def _resized(given: Backbone, size: int) -> Backbone:
+    """The net for pictures of another size: its weights are shared, its preprocessing is its own."""
+    told = given.prepare
+    if not isinstance(told, Pictures):
+        raise DataError(f"{given.name} takes rows of its own form, not pictures of {size} pixels", "leave size away")
+    if (told.height, told.width) == (size, size):
+        return given
+    other = copy.copy(given)
+    other.prepare = replace(told, height=size, width=size)
+    try:
+        with torch.no_grad():
+            other.walk(other.prepare.sample(), "all")
+    except (RuntimeError, ValueError, AssertionError, TypeError) as error:
+        if lacks_memory(error):
+            raise
+        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise DataError(f"{given.name} takes no pictures of {size} pixels ({reason})", "leave size away") from None
+    return other
+
+
+def _opened(name: str, size: int | None, weights: bool) -> Backbone:
     prefix, _, rest = name.partition(":")
     if prefix in SOURCES and rest:
         found = SOURCES[prefix](rest, size, weights)

@@ -5,7 +5,9 @@ Gives  a score per row for each, seconds spent, and who dropped out when.
 Skips  the words: `advisor` tells.
 
 Rungs give a candidate 1/9, 1/3 and all of its epochs; after each the better half (by mean less one standard error) goes
-on. Heads on frozen features are nearly free: they stay to the end.
+on. Training from scratch is first on every rung, so that a short budget holds it too. A candidate goes on only where
+the seconds of its last rung, at the next rung's share, fit into what is left; when the budget is spent, training stops
+after the epoch that it is in. Heads on frozen features are nearly free: they stay to the end.
 Source: Jamieson and Talwalkar 2016 (successive halving).
 """
 
@@ -37,17 +39,18 @@ MOST_EPOCHS = 30
 class Raced:
     """How one candidate fared.
 
-    share    of its epochs at which `score` was found
+    share    of its epochs at which `score` was found; 0 before there is one
     ended    why it did not go on, or ""
-    seconds  spent on it; to_fit: one fit of all labelled rows at full length, foretold
+    seconds  spent on it; last: on its last rung; to_fit: one fit of all labelled rows at full length, foretold
     """
 
     candidate: Candidate
     score: Scored | None
-    share: float = 1.0
+    share: float = 0.0
     ended: str = ""
     seconds: float = 0.0
     to_fit: float = 0.0
+    last: float = 0.0
 
     @property
     def told(self) -> Scored:
@@ -63,6 +66,10 @@ class Raced:
     def finished(self) -> bool:
         """Whether it ran at full length."""
         return self.score is not None and not self.ended
+
+
+class BudgetSpent(CodelayerError):
+    """Training that was stopped because the budget is spent."""
 
 
 @dataclass
@@ -93,6 +100,7 @@ class Race:
     known: Mapping[str, Scored] = field(default_factory=dict)
     once: Once = always_new
     spent: float = field(default=0.0)
+    until: float = field(default=float("inf"))
 
     def features(self, one: Candidate) -> np.ndarray:
         """What a frozen candidate sees."""
@@ -121,7 +129,7 @@ class Race:
         score = self.known.get(one.name)
         if score is None:
             score = self.once(repr(one), lambda: self._cheap(one))
-        return Raced(one, score, seconds=score.seconds, to_fit=score.seconds / len(self.folds))
+        return Raced(one, score, 1.0, seconds=score.seconds, to_fit=score.seconds / len(self.folds))
 
     def _cheap(self, one: Candidate) -> Scored:
         x = self.features(one)
@@ -142,7 +150,8 @@ class Race:
         running = [Raced(one, None) for one in candidates if one.trains]
         with Progress("race", len(rungs), "rungs") as progress:
             for at, share in enumerate(rungs):
-                for place, one in enumerate(running):
+                scratch_first = sorted(running, key=lambda one: one.candidate.kind != SCRATCH)
+                for place, one in enumerate(scratch_first):
                     progress.update(at + place / len(running), one.candidate.name)
                     self._climb(one, share, rungs)
                 running = self._kept(running, last=at == len(rungs) - 1, found=found)
@@ -154,25 +163,50 @@ class Race:
             return
         left = self.seconds - self.spent
         before = rungs.index(share) - 1
-        foretold = one.seconds * share / rungs[before] if before >= 0 and one.seconds else 0.0
+        foretold = one.last * share / rungs[before] if before >= 0 else 0.0
         if left <= 0 or foretold > left:
             one.ended = f"the budget of {self.seconds:.0f} s would not hold it at {share:.0%} of its epochs"
             return
         try:
-            score = self.once(repr((one.candidate, share)), lambda: self._timed(one.candidate, share))
+            # what was stopped is kept with what was left then: asked for again, it is stopped again
+            score = self.once(repr((one.candidate, share, left)), lambda: self._within(one.candidate, share, left))
         except CodelayerError as error:
             one.ended = str(error).splitlines()[0]
             return
         self.spent += score.seconds
-        one.score, one.share, one.seconds = score, share, one.seconds + score.seconds
+        one.seconds += score.seconds
+        if not len(score.points):
+            one.ended = f"stopped at {share:.0%} of its epochs: the budget of {self.seconds:.0f} s was spent"
+            return
+        one.score, one.share, one.last = score, share, score.seconds
         one.to_fit = score.seconds / share / len(self.few or self.folds)
 
-    def _timed(self, one: Candidate, share: float) -> Scored:
+    def _within(self, one: Candidate, share: float, left: float) -> Scored:
+        """The score, or one without points and the seconds it took, where training was stopped."""
         started = self.clock()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            score = self.trained(one, share)
+        try:
+            return self.once(repr((one, share)), lambda: self._timed(one, share, left))
+        except BudgetSpent:
+            return Scored(np.zeros(0), self.clock() - started)
+
+    def _timed(self, one: Candidate, share: float, left: float) -> Scored:
+        started = self.clock()
+        self.until = started + left
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                score = self.trained(one, share)
+        finally:
+            self.until = float("inf")
         return replace(score, seconds=self.clock() - started)
+
+    def go_on(self) -> None:
+        """Called between epochs.
+
+        errors  BudgetSpent: there is no time left
+        """
+        if self.clock() >= self.until:
+            raise BudgetSpent("the budget is spent", "give a larger one")
 
     def _kept(self, running: list[Raced], last: bool, found: list[Raced]) -> list[Raced]:
         """The better half goes on; who does not is put with the others."""
@@ -196,6 +230,7 @@ class Race:
             return scored(lambda train, test: self._on_codes(codes, train, test), self.y, folds, self.task)
 
         def fit(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+            self.go_on()
             return self.tuned(one, train, share).predict(take(self.rows, test))
 
         return scored(fit, self.y, folds, self.task)
@@ -204,14 +239,20 @@ class Race:
         return self.head_on(codes.shape[1], "ridge", train).fit(codes[train], self.y[train]).predict(codes[test])
 
     def tuned(self, one: Candidate, train: np.ndarray, share: float = 1.0) -> Any:
-        """A fine-tuned net, learned from labelled rows `train`."""
+        """A fine-tuned net, learned from labelled rows `train`.
+
+        errors  BudgetSpent: in a race, before the last epoch
+        """
         from .finetune import FineTunedClassifier, FineTunedRegressor
 
         kind: Any = FineTunedClassifier if self.task == "class" else FineTunedRegressor
         options = dict(one.options)
         model = kind(self.backbone, random_state=self.seed, **options)
         epochs = self.epochs(len(train), share, scratch=one.kind == SCRATCH)
-        return model.set_params(epochs=epochs).fit(take(self.rows, train), self.y[train])
+        for epoch in model.set_params(epochs=epochs).fit_epochs(take(self.rows, train), self.y[train]):
+            if epoch.number < epochs:
+                self.go_on()
+        return model
 
     @staticmethod
     def epochs(rows: int, share: float, scratch: bool = False) -> int:
@@ -223,7 +264,7 @@ class Race:
         """Codes of the labelled rows by an autoencoder of all rows there are."""
         if self.own is None:
             raise CodelayerError("there are no rows to learn a code from", "give unlabelled rows")
-        return self.own(share)
+        return self.own(share, self.go_on)
 
 
 def _floor(one: Raced) -> float:

@@ -36,7 +36,8 @@ class RateRange:
     rates      (steps,) of a group of rate 1
     losses     (steps,) of the batch before the step at that rate
     smoothed   (steps,) the same, exponentially, without the bias of the start
-    suggested  a tenth of the rate with the smallest smoothed loss; None where the loss never fell
+    suggested  a tenth of the rate with the smallest smoothed loss; None where the loss never fell, or fell so early
+               that this lies below the rates that were tried: then the fall was luck
     """
 
     rates: np.ndarray
@@ -96,5 +97,5 @@ def rate_range(
     if not losses:
         raise SentenceError("the first loss is no finite number", "look at the rows: some may be far too large")
     best = int(np.argmin(smoothed))
-    suggested = float(rates[best]) / 10 if best else None
+    suggested = float(rates[best]) / 10 if rates[best] / 10 >= lowest else None
     return RateRange(rates[: len(losses)], np.array(losses), np.array(smoothed), suggested)

@@ -19,16 +19,24 @@ from .scoring import Fold, Once, Scored, always_new, probe, scored
 
 PIXELS = 32
 TREES = 100
+BLOCK = 64
 
 
 def small_pictures(x: np.ndarray) -> np.ndarray:
-    """Pictures (n, H, W) or (n, H, W, C) as float32 in [0, 1], no larger than 32 x 32, (n, H, W, C)."""
-    encoded = Schema.fit(x, scale="auto" if x.dtype == np.uint8 else "none").encode(x)
-    tall, wide = encoded.shape[1:3]
+    """Pictures (n, H, W) or (n, H, W, C) as float32 in [0, 1], no larger than 32 x 32, (n, H, W, C).
+
+    They are shrunk block by block: at full size only BLOCK of them are floats at once.
+    """
+    schema = Schema.fit(x, scale="auto" if x.dtype == np.uint8 else "none")
+    tall, wide = x.shape[1:3]
     if max(tall, wide) <= PIXELS:
-        return encoded
+        return schema.encode(x)
     share = PIXELS / max(tall, wide)
     size = (max(1, round(tall * share)), max(1, round(wide * share)))
+    return np.concatenate([_shrunk(schema.encode(x[at : at + BLOCK]), size) for at in range(0, len(x), BLOCK)])
+
+
+def _shrunk(encoded: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     planes = torch.from_numpy(encoded).permute(0, 3, 1, 2)
     shrunk = torch.nn.functional.interpolate(planes, size, mode="bilinear", align_corners=False, antialias=True)
     return np.ascontiguousarray(shrunk.permute(0, 2, 3, 1).numpy())

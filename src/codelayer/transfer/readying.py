@@ -7,7 +7,7 @@ Skips  the steps: `tuning`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,12 @@ from torch import Tensor, nn
 from ..data.rows import rows_of, take
 from ..errors import SentenceError
 from ..learn.paces import Group, Paces, gradient_rates
-from ..nets.backbone import Backbone, calibrate, random_twin
+from ..nets.backbone import Backbone, random_twin
 from ..nets.backbone.norms import keeps_statistics
 from .feeding import BLOCK, Feed, changes_of
+from .parts import Parts
 from .probing import probed_head
+from .scales import calibrated
 from .targets import Targets
 from .tuned import chosen, groups_of, settings
 from .tuning import Anchor, Joined, Tuning
@@ -57,7 +59,8 @@ def readied(given: Backbone, options: Mapping[str, Any], rows: Any, targets: Tar
     """
     given.prepare(take(rows, slice(0, 1)))  # refuses what it cannot take
     notes, count = given.prepare.notes(rows), rows_of(rows)
-    net = _net(given, options["tune"], rows, seed)
+    net, told = _net(given, options["tune"], rows, seed)
+    notes += told
     found, numbers = chosen(net, options["tune"]), settings(options, count)
     feed = Feed(net, rows, found.after, changes_of(options["augment"]), seed)
     with torch.no_grad():
@@ -82,11 +85,11 @@ def readied(given: Backbone, options: Mapping[str, Any], rows: Any, targets: Tar
     return ready
 
 
-def _net(given: Backbone, tune: Any, rows: Any, seed: int) -> Backbone:
+def _net(given: Backbone, tune: Any, rows: Any, seed: int) -> tuple[Backbone, list[str]]:
     net = random_twin(given, seed) if tune == "scratch" else given.copy()
-    if not net.trained and not net.calibrated:
-        calibrate(net, net.prepare(take(rows, slice(0, BLOCK))))
-    return net
+    if net.trained or net.calibrated:
+        return net, []
+    return calibrated(net, take(rows, slice(0, BLOCK)))
 
 
 def _statistics(net: Backbone) -> list[str]:
@@ -126,12 +129,31 @@ def _paced(tuning: Tuning) -> Paces:
     paces, rows = tuning.paces, len(tuning.feed)
     places = torch.unique(torch.linspace(0, rows - 1, min(rows, SAMPLE)).long())
     tuning.joined.eval()
-    for some in places.split(BLOCK):
-        batch = tuning.feed.batch(some)
-        (tuning.losses(batch, tuning.targets[some]).sum() / len(places)).backward()
+    blocks, parts = places.split(min(BLOCK, tuning.batch_size)), Parts()
+    while not _summed(tuning, blocks, parts):
+        pass
+    if parts.count > 1:
+        told = f"for the rates, blocks of {len(blocks[0])} rows did not fit into memory and went through in parts of "
+        tuning.parts.notes.append(f"{told}{-(-len(blocks[0]) // parts.count)}")
     groups = gradient_rates(tuning.joined, paces.groups)
     tuning.optimizer.clear()
     return Paces(tuning.joined, groups, paces.peak, paces.total, paces.schedule, paces.closed)
+
+
+def _summed(tuning: Tuning, blocks: Sequence[Tensor], parts: Parts) -> bool:
+    """Leave the gradient of the mean loss over all blocks in the net; False where memory ran out on the way."""
+    count, rows = parts.count, sum(map(len, blocks))
+    tuning.optimizer.clear()
+    for some in blocks:
+
+        def work(part: slice, some: Tensor = some) -> None:
+            batch = tuning.feed.batch(some[part])
+            (tuning.losses(batch, tuning.targets[some[part]]).sum() / rows).backward()
+
+        parts.run(len(some), work)
+        if parts.count != count:  # what failed has left gradients behind
+            return False
+    return True
 
 
 def all_vectors(feed: Feed) -> Tensor:

@@ -11,6 +11,7 @@ The error is that of the mean over rows: it does not tell of other rows to learn
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ from ..measure.spread import Z95, share_ends
 from .heads import make_head
 
 FOLDS, REPEATS, MANY, FEWER = 5, 2, 500, 3
+DRAWS = 20  # of groups to folds, before there are fewer folds
 Fold = tuple[np.ndarray, np.ndarray]
 Fit = Callable[[np.ndarray, np.ndarray], np.ndarray]
 Scorer = Callable[[], "Scored"]
@@ -88,9 +90,12 @@ def folds_of(
 ) -> list[Fold]:
     """Splits of labelled rows: stratified for classes, whole groups where there are some.
 
+    Every repeat leaves each row out once, and what is left out is of classes that are learned: scores of one repeat and
+    of more are over the same rows.
     folds    None is 5 below 500 rows, else 3
     repeats  None is 2 below 500 rows, else 1
-    errors   DataError: a class with one row, or fewer groups than two
+    errors   DataError: a class with one row, fewer groups than two, a class in one group alone, groups that no
+             split parts so
     """
     n = len(y)
     repeats = (REPEATS if n < MANY else 1) if repeats is None else repeats
@@ -103,17 +108,42 @@ def folds_of(
             "label at least two rows of every class, or leave that class out",
         )
     if groups is not None:
-        sets = len(np.unique(groups))
-        if sets < 2:
-            raise DataError("all rows are of one group", "give rows of at least two groups")
-        count = min(folds, sets)
-        split: Any = StratifiedGroupKFold if task == "class" else GroupKFold
-        made = [split(count, shuffle=True, random_state=seed + r).split(y, y, groups) for r in range(repeats)]
-    else:
-        kind: Any = StratifiedKFold if task == "class" else KFold
-        count = max(2, min(folds, least))
-        made = [kind(count, shuffle=True, random_state=seed + r).split(y, y) for r in range(repeats)]
-    return [(train, test) for one in made for train, test in one if len(np.unique(y[train])) > 1]
+        groups = np.asarray(groups)
+        _check_groups(y, task, groups)
+        return [one for repeat in range(repeats) for one in _grouped(y, task, groups, seed + repeat, folds)]
+    kind: Any = StratifiedKFold if task == "class" else KFold
+    count = max(2, min(folds, least))
+    made = [kind(count, shuffle=True, random_state=seed + r).split(y, y) for r in range(repeats)]
+    return [one for repeat in made for one in repeat]
+
+
+def _check_groups(y: np.ndarray, task: str, groups: np.ndarray) -> None:
+    if len(np.unique(groups)) < 2:
+        raise DataError("all rows are of one group", "give rows of at least two groups")
+    for label in np.unique(y) if task == "class" else ():
+        if len(np.unique(groups[y == label])) < 2:
+            raise DataError(
+                f"class {plain_label(label)!r} lies in one group: left out together, it cannot be told by what is left",
+                "label rows of that class in another group too, leave that class out, or do without groups",
+            )
+
+
+def _grouped(y: np.ndarray, task: str, groups: np.ndarray, seed: int, folds: int) -> list[Fold]:
+    """One repeat of whole groups; a split that leaves out a class altogether is drawn anew, then with fewer folds."""
+    most = len(y) if task != "class" else int(np.unique(y, return_counts=True)[1].max())
+    kinds: list[Any] = [GroupKFold] if task != "class" else [StratifiedGroupKFold, GroupKFold]
+    for count in range(min(folds, len(np.unique(groups)), most), 1, -1):
+        for kind in kinds:
+            for draw in range(1 if kind is StratifiedGroupKFold else DRAWS):
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # of classes with fewer rows than folds: they lie in two groups
+                    made = list(kind(count, shuffle=True, random_state=seed + 1000 * draw).split(y, y, groups))
+                if all(len(test) and (task != "class" or np.isin(y[test], y[train]).all()) for train, test in made):
+                    return made
+    raise DataError(
+        "no split keeps groups together and has rows of every class to learn from",
+        "label rows of every class in more groups, or do without groups",
+    )
 
 
 def scored(fit: Fit, y: np.ndarray, folds: Sequence[Fold], task: str = "class") -> Scored:
@@ -154,10 +184,10 @@ def probe(
 
 
 class Joint:
-    """Stages side by side, each scaled so that its columns together weigh as much as any other stage's.
+    """Stages side by side, every column with deviation 1: large values drown no other stage, a wide one counts more.
 
     stages  stage -> (rows, width): rows from which means and scales are taken
-    Source: the simplest form of Head2Toe (Evci et al. 2022).
+    Source: the simplest form of Head2Toe (Evci et al. 2022), without its choice among columns.
     """
 
     def __init__(self, stages: Mapping[str, np.ndarray]) -> None:
@@ -172,7 +202,7 @@ class Joint:
 
 def _scale_of(values: np.ndarray) -> np.ndarray:
     deviation = values.std(0, dtype=np.float64)
-    return np.maximum(deviation, 1e-3 * max(float(deviation.max(initial=0.0)), 1e-12)) * values.shape[1] ** 0.5
+    return np.maximum(deviation, 1e-3 * max(float(deviation.max(initial=0.0)), 1e-12))
 
 
 def beside(stages: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..data.labels import as_labels
+from ..data.schema.cells import objects
 from ..errors import DataError
 
 
@@ -51,13 +52,18 @@ def known_labels(y: Any, n: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
     else:
         rows = np.flatnonzero([one is not None for one in found.tolist()])
     given = y.detach().cpu().numpy() if hasattr(y, "detach") else y.to_numpy() if hasattr(y, "to_numpy") else y
-    labels = np.asarray(given).reshape(-1) if not isinstance(given, list) else None
-    if labels is None or labels.dtype == object or (labels.dtype.kind == "f" and len(rows) < n):
-        labels = found  # beside NaN or None whole numbers became floats
+    labels = np.asarray(given).reshape(-1) if not isinstance(given, list | tuple) else objects(given)
     labels = labels[rows]
+    if labels.dtype == object:  # beside None numbers are objects; of several kinds all become texts
+        kept = labels.tolist()
+        labels = np.array(kept) if _of_one_kind(kept) else found[rows]
     if labels.dtype.kind == "f" and (labels == np.round(labels)).all():
         labels = labels.astype(np.int64)
     return rows, np.asarray(labels.tolist()) if labels.dtype == object else labels, notes
+
+
+def _of_one_kind(cells: list[Any]) -> bool:
+    return any(all(isinstance(one, kind) for one in cells) for kind in (str, bool | np.bool_))
 
 
 def class_targets(y: Any, n: int) -> Targets:

@@ -8,7 +8,8 @@ Skips  the choice.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,33 +34,40 @@ CODE_SIZE, EPOCHS, SMALLEST = 64, 30, 8
 
 
 class OwnCode:
-    """A code learned on all rows there are, labelled or not.
+    """A code learned on all rows there are, labelled or not; nothing is made of them before it is asked for.
 
     X, labelled  the rows, and which of them have a label
     schema       how they are encoded
     """
 
     def __init__(self, X: Any, labelled: np.ndarray, schema: Schema, seed: int) -> None:
-        self.labelled, self.seed = labelled, seed
+        self.given, self.labelled, self.seed = X, labelled, seed
         self.pictures = len(schema.shape) == 3
-        self.rows = small_pictures(X) if self.pictures else X
 
-    def learned(self, share: float = 1.0) -> Autoencoder:
-        """The autoencoder at a share of its epochs: views compared where pictures are large enough, else denoising."""
+    @cached_property
+    def rows(self) -> Any:
+        """What the code is learned from: small pictures, or the rows themselves."""
+        return small_pictures(self.given) if self.pictures else self.given
+
+    def learned(self, share: float = 1.0, go_on: Callable[[], None] | None = None) -> Autoencoder:
+        """The autoencoder at a share of its epochs: views compared where pictures are large enough, else denoising.
+
+        go_on  called between epochs; what it raises ends the learning
+        """
         large = self.pictures and min(self.rows.shape[1:3]) >= SMALLEST
-        net = Autoencoder(
-            CODE_SIZE,
-            "invariant" if large else "denoising",
-            epochs=max(1, round(EPOCHS * share)),
-            random_state=self.seed,
-        )
+        epochs = max(1, round(EPOCHS * share))
+        objective = "invariant" if large else "denoising"
+        net = Autoencoder(CODE_SIZE, objective, epochs=epochs, random_state=self.seed)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return net.fit(self.rows)
+            for epoch in net.fit_epochs(self.rows):
+                if go_on is not None and epoch.number < epochs:
+                    go_on()
+        return net
 
-    def __call__(self, share: float) -> np.ndarray:
+    def __call__(self, share: float, go_on: Callable[[], None] | None = None) -> np.ndarray:
         """Codes of the labelled rows, (rows, units)."""
-        return self.learned(share).transform(take(self.rows, self.labelled))
+        return self.learned(share, go_on).transform(take(self.rows, self.labelled))
 
 
 class Winner:

@@ -7,7 +7,7 @@ Skips  where they come from: `transfer` opens "timm:...", "keras:...", "hf:...",
 
 from .core import Backbone, Prepare
 from .pictures import Pictures
-from .plans import PlannedNet, planned
+from .plans import PlannedNet, check_plan, planned
 from .twin import calibrate, random_twin
 
-__all__ = ["Backbone", "Pictures", "PlannedNet", "Prepare", "calibrate", "planned", "random_twin"]
+__all__ = ["Backbone", "Pictures", "PlannedNet", "Prepare", "calibrate", "check_plan", "planned", "random_twin"]

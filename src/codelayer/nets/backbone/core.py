@@ -14,13 +14,14 @@ import copy
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ...errors import SentenceError, did_you_mean
+from .owning import stages_of_modules
 
 LAYOUTS = ("channels first", "channels last")
 
@@ -35,6 +36,15 @@ class Prepare(Protocol):
     def record(self) -> dict[str, Any]: ...
 
 
+@runtime_checkable
+class Sampled(Protocol):
+    """A preparation that knows what its rows become."""
+
+    def sample(self) -> Tensor | None:
+        """One prepared row, or None where rows have no shape yet."""
+        ...
+
+
 class _Enough(Exception):
     """The last stage that was asked for has been reached."""
 
@@ -43,7 +53,7 @@ class Backbone:
     """A net with named stages.
 
     name         as it was asked for, "file:mobilenet.npz"
-    net          the module; its forward takes what `prepare` gives
+    net          the module; its forward takes what `prepare` gives. One of another precision than float32 is copied
     places       stage -> dotted path of the module whose output it is, in the order in which they run
     prepare      rows -> tensor
     licence      of the weights, in words, or "not stated"
@@ -53,9 +63,11 @@ class Backbone:
     source       plain JSON from which the same net can be built without its weights
     calibrated   whether a twin's scales were drawn from rows; others always are
     kept         arrays beside the net's own that its source needs to build it again
+    statistics   stage -> index, mean, deviation and covariance sketch of the rows it was trained on, if kept
     """
 
     kept: Mapping[str, np.ndarray] = {}
+    statistics: Mapping[str, Mapping[str, np.ndarray]] = {}
 
     def __init__(
         self,
@@ -77,10 +89,11 @@ class Backbone:
         for stage, place in places.items():
             if place not in known:
                 raise SentenceError(f"{name} has no module {place!r} for its stage {stage!r}", "check its places")
-        self.name, self.net, self.places, self.prepare = name, net.eval(), dict(places), prepare
+        self.name, self.net, self.places, self.prepare = name, _single(net).eval(), dict(places), prepare
         self.licence, self.layout, self.trained = licence, layout, trained
         self.classes, self.source = tuple(classes), dict(source or {})
         self.calibrated = trained
+        self._stage_of: dict[str, str] | None = None
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -168,7 +181,7 @@ class Backbone:
     def stage_of(self, name: str) -> str:
         """The stage to which a parameter or buffer of the net belongs; "" is behind the last one.
 
-        A stage holds what was registered after the one before it, up to the end of its own module.
+        A stage holds the modules that run after the stage before it, up to the end of its own module.
         """
         return self._owners()[name]
 
@@ -180,16 +193,16 @@ class Backbone:
         return found
 
     def _owners(self) -> dict[str, str]:
-        """State name -> stage, by the order in which modules were registered."""
-        order = {name: at for at, (name, _) in enumerate(self.net.named_modules())}
-        ends = {
-            stage: max(at for name, at in order.items() if _inside(name, self.places[stage])) for stage in self.places
-        }
-        owners: dict[str, str] = {}
-        for name in self.net.state_dict(keep_vars=True):
-            at = order[name.rpartition(".")[0]]
-            owners[name] = next((stage for stage in self.stages if at <= ends[stage]), "")
-        return owners
+        """State name -> stage."""
+        stages = self.stages_of_modules()
+        return {name: stages[name.rpartition(".")[0]] for name in self.net.state_dict(keep_vars=True)}
+
+    def stages_of_modules(self) -> dict[str, str]:
+        """Module name -> the stage to which it belongs; "" is behind the last one. The net is run once, on one row."""
+        if self._stage_of is None:
+            row = self.prepare.sample() if isinstance(self.prepare, Sampled) else None
+            self._stage_of = stages_of_modules(self.net, self.places, row)
+        return self._stage_of
 
     def weights_hash(self) -> str:
         """sha256 of names, shapes, types and values of all that the net holds."""
@@ -229,6 +242,7 @@ class Backbone:
         return other
 
 
-def _inside(name: str, place: str) -> bool:
-    """Whether a module is `place` or lies in it."""
-    return name == place or place == "" or name.startswith(f"{place}.")
+def _single(net: nn.Module) -> nn.Module:
+    """The net in float32, which is what rows come in; one that is so already is given back itself."""
+    other = any(one.is_floating_point() and one.dtype != torch.float32 for one in net.parameters())
+    return copy.deepcopy(net).float() if other else net

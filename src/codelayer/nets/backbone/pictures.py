@@ -22,6 +22,9 @@ from ...errors import DataError
 LUMA = (0.299, 0.587, 0.114)
 SLACK = 1e-3  # of values outside [0, 1]: what rounding may leave
 WAYS = ("bilinear", "bicubic")
+MOST_SIDE = 2048
+SOME = 64  # pixels per side where any will do
+CLOSEST, FURTHEST = 1e-6, 1e6  # a deviation, a mean: float32 keeps what follows from them
 
 
 @dataclass(frozen=True)
@@ -46,14 +49,27 @@ class Pictures:
 
         errors  DataError
         """
-        if self.channels not in (1, 3) or not len(self.mean) == len(self.std) == self.channels:
+        known = type(self.channels) is int and self.channels in (1, 3)
+        if not known or not len(self.mean) == len(self.std) == self.channels:
             raise DataError(
                 f"a preprocessing of {self.channels} channels with {len(self.mean)} means and {len(self.std)} "
                 "deviations says too little",
                 "give one mean and one deviation per channel, of 1 or 3 channels",
             )
-        if self.interpolation not in WAYS or min(self.std) <= 0 or min(self.height, self.width) < 0:
+        if self.interpolation not in WAYS:
             raise DataError(f"a preprocessing cannot be {asdict(self)}", f"interpolation is one of {', '.join(WAYS)}")
+        for side in (self.height, self.width):
+            if isinstance(side, bool) or not isinstance(side, int | np.integer) or not 0 <= side <= MOST_SIDE:
+                raise DataError(
+                    f"a preprocessing cannot be to {self.height!r} x {self.width!r} pixels",
+                    f"sides are whole numbers up to {MOST_SIDE}; 0 leaves pictures as they are",
+                )
+        # what is not finite compares as false
+        if not (all(abs(one) <= FURTHEST for one in self.mean) and all(CLOSEST <= one <= FURTHEST for one in self.std)):
+            raise DataError(
+                f"a preprocessing cannot have the means {self.mean} and deviations {self.std}",
+                f"give finite numbers, deviations of at least {CLOSEST}",
+            )
 
     def __call__(self, x: Any) -> Tensor:
         """Pictures (n, H, W, C) as the net takes them, (n, channels, height, width) float32.
@@ -85,6 +101,10 @@ class Pictures:
             found.append("the fourth channel was passed over")
         return found
 
+    def sample(self) -> Tensor:
+        """One prepared picture, (1, channels, height, width): the mean grey level."""
+        return torch.zeros(1, self.channels, self.height or SOME, self.width or SOME)
+
     def record(self) -> dict[str, Any]:
         """Plain JSON, from which `from_record` makes it again."""
         return {"form": "pictures", **asdict(self)}
@@ -99,7 +119,7 @@ class Pictures:
             rest = {name: value for name, value in dict(record).items() if name != "form"}
             rest |= {name: tuple(float(one) for one in rest[name]) for name in ("mean", "std")}
             return cls(**rest)
-        except (TypeError, KeyError, ValueError) as error:
+        except (TypeError, KeyError, ValueError, OverflowError) as error:
             if isinstance(error, DataError):
                 raise
             raise DataError(

@@ -19,10 +19,13 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import BundleError
+from .planarrays import Header, check_arrays
 
 ACTS = {None: nn.Identity, "relu6": nn.ReLU6, "relu": nn.ReLU}
 KNOWN = ("conv", "add", "global_avg_pool")
 MOST_OPS = 2000
+LONGEST = 200  # characters of a name
+TAKEN = nn.ModuleDict()  # whose own attributes no module in it can be called
 
 
 class Same(nn.Conv2d):
@@ -59,8 +62,11 @@ class Sum(nn.Module):
 class PlannedNet(nn.Module):
     """The net of a plan; its output is that of the last operation, flattened."""
 
-    def __init__(self, ops: Sequence[Mapping[str, Any]], shapes: Mapping[str, Sequence[int]]) -> None:
+    def __init__(
+        self, ops: Sequence[Mapping[str, Any]], shapes: Mapping[str, Sequence[int]], channels: int = 3
+    ) -> None:
         super().__init__()
+        self.channels = channels
         self.ops = [dict(op) for op in ops]
         self.steps = nn.ModuleDict()
         for op in self.ops:
@@ -88,25 +94,30 @@ def planned(spec: Any, arrays: Mapping[str, np.ndarray]) -> tuple[PlannedNet, di
             (weight = (q - zero) * scale), and "NAME.bias"
     errors  BundleError: a plan that cannot be followed, or arrays that are not the plan's
     """
-    ops = _checked(spec)
-    convs = [op["name"] for op in ops if op["op"] == "conv"]
-    extra = {name.rpartition(".")[0] for name in arrays} - set(convs)
-    if extra:
-        raise BundleError(f"the file has weights for {min(extra)!r}, which its plan does not name", "another net's?")
-    weights = {name: _weight(name, arrays) for name in convs}
-    net = PlannedNet(ops, {name: weight.shape for name, (weight, _) in weights.items()})
+    ops, stages, channels = _read(spec, arrays)
+    weights = {op["name"]: _weight(op["name"], arrays) for op in ops if op["op"] == "conv"}
+    net = PlannedNet(ops, {name: weight.shape for name, (weight, _) in weights.items()}, channels)
     with torch.no_grad():
         for name, (weight, bias) in weights.items():
             conv: Any = next(net.steps[name].children())
             conv.weight.copy_(torch.from_numpy(weight))
             conv.bias.copy_(torch.from_numpy(bias))
-    _try(net, weights[convs[0]][0].shape[1] if convs else 3)
-    told = spec.get("stages") if isinstance(spec, Mapping) else None
-    stages = dict(told) if isinstance(told, Mapping) else _stages(ops)
-    unknown = [name for name in stages.values() if name not in net.steps]
-    if unknown or not stages:
-        raise BundleError(f"the plan has no operation {unknown[0] if unknown else ''!r} for a stage", "check the plan")
+    _try(net, channels)
     return net, {stage: f"steps.{name}" for stage, name in stages.items()}
+
+
+def check_plan(spec: Any, headers: Mapping[str, Header]) -> None:
+    """Whether a plan can be followed with arrays of these shapes and types, of which nothing is read.
+
+    errors  BundleError, as `planned`
+    """
+    _read(spec, headers)
+
+
+def _read(spec: Any, headers: Mapping[str, Header]) -> tuple[list[dict[str, Any]], dict[str, str], int]:
+    """Operations, stages (stage -> operation) and the channels of the pictures."""
+    ops = _checked(spec)
+    return ops, _told_stages(spec, ops), check_arrays(ops, headers)
 
 
 def _checked(spec: Any) -> list[dict[str, Any]]:
@@ -117,18 +128,49 @@ def _checked(spec: Any) -> list[dict[str, Any]]:
     for op in ops:
         good = isinstance(op, dict) and isinstance(op.get("name"), str) and op.get("op") in KNOWN
         if not good or op["name"] in seen or "." in op["name"] or not op["name"]:
-            raise BundleError(f"the plan has an operation that cannot be read: {str(op)[:80]}", f"known: {KNOWN}")
+            raise BundleError(f"the plan has an operation that cannot be read: {str(op)[:80]!r}", f"known: {KNOWN}")
+        if hasattr(TAKEN, op["name"]) or len(op["name"]) > LONGEST:
+            raise BundleError(f"no operation can be called {op['name'][:80]!r}", "give it another name in the plan")
         sources = _sources(op)
         fits = len(sources) == (2 if op["op"] == "add" else 1) and all(isinstance(one, str) for one in sources)
         if not fits or not set(sources) <= seen:
             raise BundleError(f"operation {op['name']!r} reads what does not come before it", "check the plan")
         if op["op"] == "conv":
             numbers = [op.get("stride", 1), op.get("groups", 1)]
-            known = op.get("act") in ACTS and op.get("pad", "same") in ("same", "valid")
+            act = op.get("act")
+            known = (act is None or isinstance(act, str)) and act in ACTS and op.get("pad", "same") in ("same", "valid")
             if not known or any(type(one) is not int or not 1 <= one <= 65536 for one in numbers):
-                raise BundleError(f"convolution {op['name']!r} cannot be read: {str(op)[:80]}", "check the plan")
+                raise BundleError(f"convolution {op['name']!r} cannot be read: {str(op)[:80]!r}", "check the plan")
         seen.add(op["name"])
     return ops
+
+
+def _told_stages(spec: Mapping[str, Any], ops: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Stage -> operation, as the plan says or by rule, in the order in which they run."""
+    told = spec.get("stages")
+    if told is None:
+        return _stages(ops)
+    if not isinstance(told, Mapping) or not told:
+        raise BundleError(f"the plan's stages are {str(told)[:80]!r}", "they are {stage: operation}, or left out")
+    order = {op["name"]: at for at, op in enumerate(ops)}
+    for stage, name in told.items():
+        _check_name(stage)
+        if not isinstance(name, str) or name not in order:
+            raise BundleError(f"the plan has no operation {str(name)[:80]!r} for its stage {stage!r}", "check the plan")
+    return dict(sorted(told.items(), key=lambda pair: order[pair[1]]))
+
+
+def _check_name(stage: Any) -> None:
+    """A stage's name stands in tables, options and reports.
+
+    errors  BundleError: no text, empty or too long, control characters, something that reads like a path
+    """
+    fits = isinstance(stage, str) and 0 < len(stage.strip()) <= len(stage) <= LONGEST and stage.isprintable()
+    if not fits or any(part in stage for part in ("/", "\\", "..")):
+        raise BundleError(
+            f"the plan calls a stage {str(stage)[:80]!r}",
+            f"a name has 1 to {LONGEST} printable characters, without '/', '\\' and '..'",
+        )
 
 
 def _sources(op: Mapping[str, Any]) -> list[Any]:
@@ -144,8 +186,6 @@ def _step(op: Mapping[str, Any], shapes: Mapping[str, Sequence[int]]) -> nn.Modu
     outputs, inside, tall, wide = shapes[op["name"]]
     kind = Same if op.get("pad", "same") == "same" else nn.Conv2d
     groups = op.get("groups", 1)
-    if outputs % groups:
-        raise BundleError(f"convolution {op['name']!r} has {outputs} outputs in {groups} groups", "check the plan")
     conv = nn.utils.skip_init(
         kind, inside * groups, outputs, kernel_size=(tall, wide), stride=op.get("stride", 1), groups=groups
     )
@@ -154,22 +194,15 @@ def _step(op: Mapping[str, Any], shapes: Mapping[str, Sequence[int]]) -> nn.Modu
 
 def _weight(name: str, arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """The weight (outputs, inputs / groups, height, width) and bias (outputs,) of a convolution."""
-    try:
-        if f"{name}.weight" in arrays:
-            weight = np.asarray(arrays[f"{name}.weight"], np.float32)
-        else:
-            scale, zero = (np.asarray(arrays[f"{name}.{what}"], np.float32) for what in ("scale", "zero"))
-            shape = (-1, 1, 1, 1)
-            weight = (np.asarray(arrays[f"{name}.q"], np.float32) - zero.reshape(shape)) * scale.reshape(shape)
-        bias = np.asarray(arrays[f"{name}.bias"], np.float32)
-    except KeyError as error:
-        raise BundleError(f"the file lacks {error}", "fetch it again: its plan needs all of them") from None
-    if (
-        weight.ndim != 4
-        or bias.shape != weight.shape[:1]
-        or not (np.isfinite(weight).all() and np.isfinite(bias).all())
-    ):
-        raise BundleError(f"the weights of {name!r} have shapes {weight.shape} and {bias.shape}", "another net's?")
+    if f"{name}.weight" in arrays:
+        weight = np.asarray(arrays[f"{name}.weight"], np.float32)
+    else:
+        scale, zero = (np.asarray(arrays[f"{name}.{what}"], np.float32) for what in ("scale", "zero"))
+        shape = (-1, 1, 1, 1)
+        weight = (np.asarray(arrays[f"{name}.q"], np.float32) - zero.reshape(shape)) * scale.reshape(shape)
+    bias = np.asarray(arrays[f"{name}.bias"], np.float32)
+    if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+        raise BundleError(f"the weights of {name!r} hold values that are not finite", "fetch the file again")
     return weight, bias
 
 

@@ -118,6 +118,10 @@ class Numbers:
         """Nothing."""
         return []
 
+    def sample(self) -> Tensor | None:
+        """One row of zeros, (1, width); None where any width is taken."""
+        return None if self.width is None else torch.zeros(1, self.width)
+
     def record(self) -> dict[str, Any]:
         """Plain JSON."""
         return {"form": "numbers", "width": self.width}
