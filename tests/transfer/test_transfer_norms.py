@@ -69,8 +69,8 @@ def test_a_start_from_a_probe_keeps_running_statistics_of_instance_normalisation
     assert statistics <= moved(state(net), state(learned(backbone=net).backbone_))
 
 
-@pytest.mark.parametrize("norm", [RmsNorm2d(4), nn.InstanceNorm2d(4, affine=True)])
-def test_norms_moves_root_mean_squares_of_any_library(norm):
+@pytest.mark.parametrize("norm", [RmsNorm2d(4), nn.InstanceNorm2d(4, affine=True), nn.GroupNorm(2, 4)])
+def test_norms_moves_normalisation_layers_of_any_kind(norm):
     net = with_norm(norm)
     tuned = learned(backbone=net, tune="norms")
     assert moved(state(net), state(tuned.backbone_)) == {f"1.{name}" for name, _ in norm.named_parameters()}

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -99,6 +101,7 @@ class Tuning:
         self._moving = list(self.joined.net.buffers())
         self._before = [one.clone() for one in self._moving]
         self._own = own_draws(self.joined)
+        self._groups = [one for one in self.joined.net.modules() if isinstance(one, nn.GroupNorm)]
 
     @property
     def steps_per_epoch(self) -> int:
@@ -195,7 +198,8 @@ class Tuning:
 
     def losses(self, batch: Tensor, targets: Tensor) -> Tensor:
         """The loss of every row of a batch, (rows,): cross-entropy, or the squared error of standardised numbers."""
-        scores = self.joined.head(self.feed.vectors(batch))
+        with _sloped(self._groups):
+            scores = self.joined.head(self.feed.vectors(batch))
         if targets.dtype == torch.int64:
             return nn.functional.cross_entropy(scores, targets, reduction="none")
         return (scores[:, 0] - targets).square()
@@ -208,3 +212,19 @@ class Tuning:
         apart = ["batch normalisation, which sees the statistics of each part alone"] if moving else []
         apart += ["dropout, which draws for each part anew"] if drew else []
         self.parts.notes.append(told + (f", but for {' and for '.join(apart)}" if apart else ""))
+
+
+@contextmanager
+def _sloped(groups: list[nn.GroupNorm]) -> Generator[None]:
+    """Inputs of these layers have a gradient: torch 2.13 ends the process where one that is channels last has none."""
+
+    def given(module: nn.Module, inputs: tuple[Any, ...]) -> Any:
+        first = inputs[0]
+        if not torch.is_grad_enabled() or first.requires_grad:
+            return None
+        return (first.detach().requires_grad_(), *inputs[1:])
+
+    with ExitStack() as hooks:
+        for one in groups:
+            hooks.callback(one.register_forward_pre_hook(given).remove)
+        yield
