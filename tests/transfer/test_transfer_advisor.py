@@ -376,6 +376,12 @@ def found(tmp_path_factory):
     return advise(net, x, np.where(np.arange(48) < 36, y, None), 3, cache=None), x, y
 
 
+@pytest.fixture(scope="module")
+def found_in_floats(found):
+    x, y = pictures(30)
+    return advise(found[0].model.extractor.backbone_, x / 255, y, 0, cache=None)
+
+
 def test_advice_names_quadrant_reasons_runner_up_scratch_cost_and_when_it_would_change(found):
     text = str(found[0])
     for words in ("Use ", "Quadrant: ", "backbone", "Runner-up: ", "from scratch", "textbook", "short", "It took"):
@@ -404,10 +410,10 @@ def test_the_winner_is_saved_and_predicts_the_same_from_its_bundle(found, tmp_pa
 
 @pytest.mark.parametrize("name", ["forest on raw rows", "linear head on raw rows", DEFAULT, "nearest mean on stage2"])
 @pytest.mark.parametrize("as_float", [False, True])
-def test_whatever_wins_is_saved_as_it_predicts(found, tmp_path, name, as_float):
-    x, y = pictures(30)
+def test_whatever_wins_is_saved_as_it_predicts(found, found_in_floats, tmp_path, name, as_float):
+    x = pictures(30)[0]
     x = x / 255 if as_float else x
-    advice = found[0] if not as_float else advise(found[0].model.extractor.backbone_, x, y, 0, cache=None)
+    advice = found_in_floats if as_float else found[0]
     chosen = next(one.candidate for one in advice.raced if one.candidate.name == name)
     winner = Winner(advice.model.extractor, chosen, advice.model.race).fit()
     winner.save(tmp_path / "won")
