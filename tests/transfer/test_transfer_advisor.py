@@ -299,7 +299,7 @@ class Timed(Race):
     def trained(self, one, share):
         for _ in range(round(90 * share)):
             self.go_on()
-            self.now += self.pace
+            self.now += 10.0 if one.name == "slow" else self.pace
         return Scored(np.ones(9))
 
 
@@ -316,14 +316,23 @@ def test_the_next_rung_is_foretold_from_the_last_one_alone():
     assert timed(130.5).run([way])[0].finished
 
 
-def test_training_is_stopped_between_epochs_when_the_budget_is_spent_and_scratch_has_had_its_turn(tmp_path):
+def test_a_slow_candidate_ends_itself_and_not_those_that_come_after_it():
+    ways = [Candidate(name, "tuned", "") for name in ("slow", "way")] + [Candidate("scratch", SCRATCH, "")]
+    race = timed(60.0)
+    found = {one.candidate.name: one for one in race.run(ways)}
+    assert found["slow"].score is None and found["slow"].seconds == 30.0  # half of the 50 s that scratch left
+    assert found["slow"].ended == "stopped on the way to 11% of its epochs: the budget of 60 s leaves 25 s for it"
+    assert found["way"].score is not None and found["scratch"].score is not None
+
+
+def test_training_is_stopped_between_epochs_when_its_time_is_over(tmp_path):
     ways = [Candidate("way", "tuned", ""), Candidate("scratch", SCRATCH, "")]
     race = timed(15.0, KeptScores(tmp_path, "rows"))
     found = {one.candidate.name: one for one in race.run(ways)}
     assert race.now == 15.0 and race.until == float("inf")
-    assert found["scratch"].score is not None and found["way"].score is None
-    assert found["way"].ended == "stopped at 11% of its epochs: the budget of 15 s was spent"
-    assert (found["way"].seconds, race.spent) == (5.0, 15.0)
+    assert found["scratch"].score is None and found["way"].score is None
+    assert found["way"].ended == "stopped on the way to 11% of its epochs: the budget of 15 s leaves 7 s for it"
+    assert (found["scratch"].seconds, found["way"].seconds, race.spent) == (8.0, 7.0, 15.0)
     again = timed(15.0, KeptScores(tmp_path, "rows"))
     again.pace = 0.1  # the same call gives the same answer, whatever the machine does now
     assert [one.ended for one in again.run(ways)] == [one.ended for one in found.values()]
@@ -348,7 +357,7 @@ def test_nets_and_codes_that_learn_stop_after_the_epoch_in_which_the_time_is_ove
         race.own_codes(1.0)
     assert next(times) == 5
     (found,) = race.run([OWN_CANDIDATE])
-    assert found.score is None and "the budget of 2 s was spent" in found.ended
+    assert found.score is None and "the budget of 2 s leaves" in found.ended
 
 
 def test_a_code_of_ones_own_rows_is_made_when_it_is_raced_and_pictures_are_shrunk_in_blocks(tmp_path):

@@ -5,9 +5,10 @@ Gives  a score per row for each, seconds spent, and who dropped out when.
 Skips  the words: `advisor` tells.
 
 Rungs give a candidate 1/9, 1/3 and all of its epochs; after each the better half (by mean less one standard error) goes
-on. Training from scratch is first on every rung, so that a short budget holds it too. A candidate goes on only where
-the seconds of its last rung, at the next rung's share, fit into what is left; when the budget is spent, training stops
-after the epoch that it is in. Heads on frozen features are nearly free: they stay to the end.
+on. Training from scratch is first on every rung, so that a short budget holds it too. Nobody knows beforehand how long
+a first rung takes: there every candidate has an equal part of what is left, so that a slow one ends itself and not the
+others. A candidate goes on only where the seconds of its last rung, at the next rung's share, fit into what is left; when
+its time is over, training stops after the epoch that it is in. Heads on frozen features are nearly free: they stay.
 Source: Jamieson and Talwalkar 2016 (successive halving).
 """
 
@@ -153,12 +154,13 @@ class Race:
                 scratch_first = sorted(running, key=lambda one: one.candidate.kind != SCRATCH)
                 for place, one in enumerate(scratch_first):
                     progress.update(at + place / len(running), one.candidate.name)
-                    self._climb(one, share, rungs)
+                    self._climb(one, share, rungs, len(running) - place)
                 running = self._kept(running, last=at == len(rungs) - 1, found=found)
                 progress.update(at + 1)
         return found + running
 
-    def _climb(self, one: Raced, share: float, rungs: Sequence[float]) -> None:
+    def _climb(self, one: Raced, share: float, rungs: Sequence[float], to_come: int) -> None:
+        """One rung of a candidate; in the first, of unknown length, it has an equal part of what is left for all."""
         if one.ended:
             return
         left = self.seconds - self.spent
@@ -167,6 +169,7 @@ class Race:
         if left <= 0 or foretold > left:
             one.ended = f"the budget of {self.seconds:.0f} s would not hold it at {share:.0%} of its epochs"
             return
+        left = left if before >= 0 else left / to_come
         try:
             # what was stopped is kept with what was left then: asked for again, it is stopped again
             score = self.once(repr((one.candidate, share, left)), lambda: self._within(one.candidate, share, left))
@@ -176,7 +179,8 @@ class Race:
         self.spent += score.seconds
         one.seconds += score.seconds
         if not len(score.points):
-            one.ended = f"stopped at {share:.0%} of its epochs: the budget of {self.seconds:.0f} s was spent"
+            part = "was spent" if before >= 0 else f"leaves {left:.0f} s for it"
+            one.ended = f"stopped on the way to {share:.0%} of its epochs: the budget of {self.seconds:.0f} s {part}"
             return
         one.score, one.share, one.last = score, share, score.seconds
         one.to_fit = score.seconds / share / len(self.few or self.folds)
