@@ -7,8 +7,8 @@ Skips  the words: `advisor` tells.
 Rungs give a candidate 1/9, 1/3 and all of its epochs; after each the better half (by mean less one standard error) goes
 on. Training from scratch is first on every rung, so that a short budget holds it too. Nobody knows beforehand how long
 a first rung takes: there every candidate has an equal part of what is left, so that a slow one ends itself and not the
-others. A candidate goes on only where the seconds of its last rung, at the next rung's share, fit into what is left; when
-its time is over, training stops after the epoch that it is in. Heads on frozen features are nearly free: they stay.
+others. A candidate goes on only where the seconds of its last rung, at the next rung's share, fit into what is left;
+when its time is over, training stops after the epoch that it is in. Heads on frozen features are nearly free: they stay.
 Source: Jamieson and Talwalkar 2016 (successive halving).
 """
 
