@@ -8,7 +8,7 @@ Rungs give a candidate 1/9, 1/3 and all of its epochs; after each the better hal
 on. Training from scratch is first on every rung, so that a short budget holds it too. Nobody knows beforehand how long
 a first rung takes: there every candidate has an equal part of what is left, so that a slow one ends itself and not the
 others. A candidate goes on only where the seconds of its last rung, at the next rung's share, fit into what is left;
-when its time is over, training stops after the epoch that it is in. Heads on frozen features are nearly free: they stay.
+when its time is over, training stops after the epoch that it is in. Heads on frozen features cost little and stay.
 Source: Jamieson and Talwalkar 2016 (successive halving).
 """
 
