@@ -100,7 +100,7 @@ def twin() -> str:
             "## What ImageNet weights are worth",
             f"MobileNet v1 0.25 at {result['size']} pixels beside the same net with random weights; balanced accuracy "
             "on up to 500 rows that chose nothing, labels per class, mean of the draws of labelled rows with Student's "
-            "95 % interval.",
+            "95 % interval. With so few rows a net trained from scratch may stay near chance: that rival is weak here.",
             table(columns, rows),
             about(result),
         ]
