@@ -398,6 +398,21 @@ def test_advice_names_quadrant_reasons_runner_up_scratch_cost_and_when_it_would_
     assert "36 labelled rows" in text
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "said"),
+    [
+        (DEFAULT, "frozen", "behind (standard error 0.111), which may be luck: all stages are left only for"),
+        ("forest on raw rows", "raw", "behind (standard error 0.111): where the net does not help, raw rows"),
+    ],
+)
+def test_a_choice_that_has_not_the_highest_mean_says_why(found, name, kind, said):
+    points = np.array([1.0, 1, 0, 0, 1, 0, 1, 0, 1])
+    chosen = Raced(Candidate(name, kind, "", stage="all"), Scored(points), 1.0)
+    second = Raced(Candidate("other", "frozen", ""), Scored(np.maximum(points, np.arange(9) == 3)), 1.0)
+    advice = dataclasses.replace(found[0], raced=[chosen, second], chosen=chosen)
+    assert said in "\n".join(sentences(advice))
+
+
 def test_advice_is_plain_json_with_every_candidate(found):
     record = json.loads(json.dumps(found[0].record()))
     names = {one["name"] for one in record["candidates"]}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..report.terminal import duration
-from .candidates import SCRATCH, TUNED, short_list
+from .candidates import DEFAULT, FROZEN, RAW, SCRATCH, TUNED, short_list
 from .diagnosis import FEW, STILL_WINS, Diagnosis
 from .scoring import Scored
 
@@ -69,7 +69,9 @@ def helping(found: Advice) -> str:
         ahead, luck = tuned.score.beyond(bar)
         if ahead > luck and tuned.score.mean - d.chance > tuned.score.error:
             return f"Frozen, this backbone does not help: {without}; as a start for fine-tuning it does ({ahead:+.3f})."
-    return f"This backbone does not help, as far as {_rows(found)} tell: {without}."
+    told = f"This backbone does not help, as far as {_rows(found)} tell: {without}."
+    kept = found.chosen.candidate.kind == FROZEN and found.facts["strategy"] == "race"
+    return f"{told} It is used all the same: raw rows are more than one standard error behind." if kept else told
 
 
 def _untwinned(d: Diagnosis) -> str:
@@ -97,16 +99,21 @@ def _runner_up(found: Advice) -> str:
         return ""
     second = others[0]
     gap, error = found.chosen.told.beyond(second.told)
-    return (
-        f"Runner-up: {second.candidate.name} ({second.told.mean:.3f}); over the same rows the choice is {gap:+.3f} "
-        f"ahead (standard error {error:.3f})."
-    )
+    way = "ahead" if gap >= 0 else "behind"
+    apart = f"{abs(gap):.3f} {way} (standard error {error:.3f})"
+    told = f"Runner-up: {second.candidate.name} ({second.told.mean:.3f}); over the same rows the choice is {apart}"
+    if gap < 0 and found.chosen.candidate.name == DEFAULT:
+        return f"{told}, which may be luck: all stages are left only for what is ahead of them at 95 %."
+    if gap < 0 and found.chosen.candidate.kind == RAW:
+        return f"{told}: where the net does not help, raw rows within one standard error are taken."
+    return f"{told}."
 
 
 def _scratch(found: Advice) -> str:
     one = next((one for one in found.raced if one.candidate.kind == SCRATCH), None)
     if one is None:
-        return ""
+        none = "With a budget of 0 no net was trained: fine-tuning and training from scratch were left out."
+        return none if found.facts["budget_seconds"] == 0 else ""
     if one.score is None:
         return f"Training from scratch was not scored: {one.ended}."
     at = "" if one.share == 1 else f" at {one.share:.0%} of its epochs ({one.ended})"
