@@ -523,6 +523,18 @@ def test_labels_groups_and_seed_are_read_as_what_they_are():
     task, rows, known = labels_of(x, [1, "", 0, 1, 0, None])
     assert (task, rows.tolist(), known.tolist()) == ("class", [0, 2, 3, 4], [1, 0, 1, 0])
     assert labels_of(x, (1, "", 0, 1, 0, None))[2].dtype.kind == "i"
+
+
+def test_the_task_may_be_said_and_words_are_no_numbers():
+    x, halves = np.zeros((8, 2)), [0.5, 1.5] * 4
+    assert labels_of(x, halves)[0] == "number"
+    task, _, known = labels_of(x, halves, "class")
+    assert task == "class" and set(known.tolist()) == {0.5, 1.5}
+    assert labels_of(x, [0, 1] * 4)[0] == "class"
+    assert labels_of(x, [0, 1] * 4, "number")[0] == "number"
+    for labels, task, said in ((["a", "b"] * 4, "number", "are no numbers"), (halves, "rank", "task='rank'")):
+        with pytest.raises(DataError, match=said):
+            labels_of(x, labels, task)
     np.testing.assert_array_equal(groups_of(["b", "a", 7, None, "a", "b"], 6, np.array([0, 1, 2, 4])), [2, 1, 0, 1])
     assert groups_of(None, 6, rows) is None
     assert checked_seed(np.int64(3)) == 3

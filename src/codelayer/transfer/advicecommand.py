@@ -45,6 +45,7 @@ def advised(net: Backbone, read: Data, other: Data | None, folder: Path, asked: 
             source=source,
             source_y=source_y,
             groups=read.groups,
+            task=asked["task"],
             strategy=asked["strategy"],
             keep=keep,
             seed=asked["seed"],

@@ -113,6 +113,7 @@ def advise(
     source: Any = None,
     source_y: Any = None,
     groups: Any = None,
+    task: str | None = None,
     strategy: str = "race",
     size: int | None = None,
     cache: str | Path | None = AUTO,
@@ -125,6 +126,7 @@ def advise(
     budget    seconds for candidates that train; heads on frozen features and the diagnosis come on top
     source    rows the net was trained on, as X; source_y their labels: with them distances and the kind of shift
     groups    (n,) rows of one group stay together in every split; every class lies in at least two
+    task      "class" or "number"; None: the labels decide
     strategy  "race", or "textbook": the four sentences of the textbook taken literally, for comparison
     size      pixels per side to which pictures are brought; None is what the net was trained on
     cache     of features; keep: a folder where every score lies once it is there, so that a stopped call goes on
@@ -136,7 +138,7 @@ def advise(
     if isinstance(budget, bool) or not isinstance(budget, Real) or not 0 <= float(budget) < float("inf"):
         raise DataError(f"budget={budget!r} is not possible", "it is a number of seconds, 0 for heads alone")
     started, seed = time.perf_counter(), checked_seed(seed)
-    task, labelled, targets = labels_of(X, y)
+    task, labelled, targets = labels_of(X, y, task)
     groups = groups_of(groups, rows_of(X), labelled)
     folds, few = (folds_of(targets, task, groups, seed, repeats=repeats) for repeats in (None, 1))
     with warnings.catch_warnings():

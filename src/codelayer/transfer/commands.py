@@ -72,6 +72,7 @@ def advise(
     source: str | None = None,
     source_label: str | None = None,
     group: str | None = None,
+    task: str | None = None,
     strategy: str = "race",
     size: int | None = None,
     out: str | None = None,
@@ -90,6 +91,7 @@ def advise(
     source: rows the net was trained on: with them distances and the kind of shift are told
     source_label: their labels
     group: column whose equal values stay on one side of every split
+    task: "class" or "number"; by default the labels decide
     strategy: "race", or "textbook": its four sentences taken literally, for comparison
     size: pixels per side to which pictures are brought; by default what the net was trained on
     out: folder for report.html, advice.json and the bundle; by default ./advice-NAME
@@ -108,7 +110,7 @@ def advise(
     other = None if source is None else _rows(source, net, source_label)
     folder = Path(out or f"advice-{read.name}")
     asked = {"backbone": backbone, "label": label, "minutes": minutes, "source": source, "source_label": source_label}
-    asked |= {"group": group, "strategy": strategy, "size": size, "seed": seed}
+    asked |= {"group": group, "task": task, "strategy": strategy, "size": size, "seed": seed}
     with _kept("what was scored is kept"):
         for line in advised(net, read, other, folder, asked):
             print(line)

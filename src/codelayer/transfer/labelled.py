@@ -34,15 +34,21 @@ def checked_seed(seed: Any) -> int:
     return int(seed)
 
 
-def labels_of(X: Any, y: Any) -> tuple[str, np.ndarray, np.ndarray]:
+def labels_of(X: Any, y: Any, task: str | None = None) -> tuple[str, np.ndarray, np.ndarray]:
     """Task ("class" or "number"), places of the rows that have a label, and their labels, as fine-tuning reads them.
 
-    errors  DataError: no label, all equal, another number than rows, a class with one label
+    task    None: the labels decide
+    errors  DataError: no label, all equal, another number than rows, a class with one label, another task, words as
+            numbers
     """
+    if task not in (None, "class", "number"):
+        raise DataError(f"task={task!r} is not possible", 'it is "class" or "number"')
     if y is None:
         raise DataError("advice needs labels, but none were given", "label at least two rows of two classes")
     labelled, known, _ = known_labels(y, rows_of(X))
-    if task_of(known) == "number":
+    if task == "number" and known.dtype.kind not in "fiub":
+        raise DataError(f"the labels are no numbers ({known[0]!r})", 'leave task="number" away')
+    if (task or task_of(known)) == "number":
         return "number", labelled, known.astype(np.float64)
     classes, counts = np.unique(known, return_counts=True)
     if counts.min() < 2:
