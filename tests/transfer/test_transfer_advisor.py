@@ -523,6 +523,9 @@ def test_labels_groups_and_seed_are_read_as_what_they_are():
     task, rows, known = labels_of(x, [1, "", 0, 1, 0, None])
     assert (task, rows.tolist(), known.tolist()) == ("class", [0, 2, 3, 4], [1, 0, 1, 0])
     assert labels_of(x, (1, "", 0, 1, 0, None))[2].dtype.kind == "i"
+    np.testing.assert_array_equal(groups_of(["b", "a", 7, None, "a", "b"], 6, np.array([0, 1, 2, 4])), [2, 1, 0, 1])
+    assert groups_of(None, 6, rows) is None
+    assert checked_seed(np.int64(3)) == 3
 
 
 def test_the_task_may_be_said_and_words_are_no_numbers():
@@ -535,9 +538,6 @@ def test_the_task_may_be_said_and_words_are_no_numbers():
     for labels, task, said in ((["a", "b"] * 4, "number", "are no numbers"), (halves, "rank", "task='rank'")):
         with pytest.raises(DataError, match=said):
             labels_of(x, labels, task)
-    np.testing.assert_array_equal(groups_of(["b", "a", 7, None, "a", "b"], 6, np.array([0, 1, 2, 4])), [2, 1, 0, 1])
-    assert groups_of(None, 6, rows) is None
-    assert checked_seed(np.int64(3)) == 3
 
 
 def test_a_budget_may_be_a_number_of_numpys(tmp_path):
