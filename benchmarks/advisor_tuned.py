@@ -3,9 +3,9 @@
 MobileNet v1 0.25 at 64 pixels, 8 targets x 5 and 20 labels per class x 3 draws (needs the folder CODELAYER_DATA; about
 two hours on one core). In every cell each way of fine-tuning, training from scratch, a code of one's own rows and every
 head on frozen features is fitted on all labelled rows and scored on 500 rows that chose nothing; the advisor has two
-minutes to race. Regret is the best one's balanced accuracy less that of the one chosen; intervals are a bootstrap over targets. Cells lie in
-results/advisor_tuned_cells.jsonl, one line each, so that a stopped run goes on; without `cells` the table alone is
-made.
+minutes to race. Regret is the best one's balanced accuracy less that of the one chosen; intervals are a bootstrap over
+targets. Cells lie in results/advisor_tuned_cells.jsonl, one line each, so that a stopped run goes on; without `cells`
+the table alone is made.
 """
 
 from __future__ import annotations
