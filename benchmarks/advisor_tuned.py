@@ -3,9 +3,9 @@
 MobileNet v1 0.25 at 64 pixels, 8 targets x 5 and 20 labels per class x 3 draws (needs the folder CODELAYER_DATA; about
 two hours on one core). In every cell each way of fine-tuning, training from scratch, a code of one's own rows and every
 head on frozen features is fitted on all labelled rows and scored on 500 rows that chose nothing; the advisor has two
-minutes to race. Regret is the best one's balanced accuracy less that of the one chosen. Cells lie in
-results/advisor_tuned_cells.jsonl, one line each, so that a stopped run goes on; without `cells` the table alone is
-made.
+minutes to race. Regret is the best one's balanced accuracy less that of the one chosen; intervals are a bootstrap over
+targets. Cells lie in results/advisor_tuned_cells.jsonl, one line each, so that a stopped run goes on; without `cells`
+the table alone is made.
 """
 
 from __future__ import annotations
@@ -82,8 +82,20 @@ def run() -> None:
                 one = cell(place, count, draw)
                 with CELLS.open("a") as file:
                     file.write(json.dumps(one, default=float) + "\n")
-                regret = max(one["reached"].values()) - one["reached"][one["chosen"]]
-                print(place, count, draw, one["chosen"], f"regret {regret:.3f}", flush=True)
+                print(place, count, draw, one["chosen"], f"regret {_regret(one):.3f}", flush=True)
+
+
+def _regret(one: dict[str, Any]) -> float:
+    return max(one["reached"].values()) - one["reached"][one["chosen"]]
+
+
+def _luck(gap: np.ndarray, places: np.ndarray, rng: np.random.Generator, times: int = 4000) -> np.ndarray:
+    """Means over targets drawn again with all their cells: cells of one target are alike."""
+    names = np.unique(places)
+    sums = np.array([gap[places == name].sum() for name in names])
+    sizes = np.array([(places == name).sum() for name in names])
+    drawn = rng.integers(len(names), size=(times, len(names)))
+    return sums[drawn].sum(1) / sizes[drawn].sum(1)
 
 
 def table() -> None:
@@ -97,22 +109,39 @@ def table() -> None:
     named |= {name: [one["reached"][name] for one in found] for name in names}
     named["the textbook"] = [one["reached"][one["textbook"]] for one in found]
     named["the advisor"] = [one["reached"][one["chosen"]] for one in found]
+    places, counts = np.array([one["target"] for one in found]), np.array([one["count"] for one in found])
     rng, rows = np.random.default_rng(0), []
     for way, values in named.items():
-        gap = np.array(named["the advisor"]) - np.array(values)
-        luck = gap[rng.integers(len(gap), size=(4000, len(gap)))].mean(1)
-        low, high = np.quantile(luck, [0.025, 0.975])
-        regret = best - np.array(values)
+        gap, regret = np.array(named["the advisor"]) - np.array(values), best - np.array(values)
+        low, high = np.quantile(_luck(gap, places, rng), [0.025, 0.975])
         rows.append(
             {"way": way, "mean": regret.mean(), "worst": regret.max(), "over_5_points": float((regret > 0.05).mean())}
+            | {"by_count": {str(count): regret[counts == count].mean() for count in COUNTS}}
             | {"worse_than_advisor": {"mean": gap.mean(), "low": low, "high": high}}
         )
+    quadrants = sorted({one["quadrant"] for one in found})
+    told = [
+        {
+            "quadrant": name,
+            "cells": sum(one["quadrant"] == name for one in found),
+            "targets": sorted({one["target"] for one in found if one["quadrant"] == name}),
+        }
+        for name in quadrants
+    ]
+    failed = sorted(found, key=_regret, reverse=True)[:10]
     write(
         "advisor_tuned",
         "what does the advisor's choice cost when nets may be fine-tuned?",
         rows,
         cells=len(found),
-        quadrants={name: sum(one["quadrant"] == name for one in found) for name in {one["quadrant"] for one in found}},
+        draws=len({one["draw"] for one in found}),
+        targets=len(set(places.tolist())),
+        quadrants=told,
+        worst=[
+            {name: one[name] for name in ("target", "count", "quadrant", "chosen")}
+            | {"best": max(one["reached"], key=one["reached"].get), "regret": _regret(one)}
+            for one in failed
+        ],
     )
     for row in sorted(rows, key=lambda row: row["mean"]):
         print(row["way"], f"{row['mean']:.4f}", f"{row['worst']:.3f}")
