@@ -90,8 +90,8 @@ def tuned() -> str:
             f"MobileNet v1 0.25 at 64 pixels, {result['cells']} cells of {result['targets']} targets and "
             f"{result['draws']} draw(s) of labelled rows; every way is fitted on all labelled rows and scored on 500 "
             "that chose nothing, and the advisor has two minutes to race. The interval is a bootstrap over targets. "
-            f"Quadrants that were told: {quadrants}. These cells were made before the rules for when a net helps and for "
-            "the budget were mended on the same day; among frozen heads that moved 3 of 120 choices.",
+            f"Quadrants that were told: {quadrants}. These cells were made before the rules for when a net helps and "
+            "for the budget were mended on the same day; among frozen heads that moved 3 of 120 choices.",
             table(
                 [
                     "way",
