@@ -104,9 +104,15 @@ def _sync_folder(path: Path) -> None:
             os.close(handle)
 
 
-def cut_short(folder: Path, suffix: str) -> list[Path]:
-    """What writers of files with this suffix left half written in a folder when they were killed."""
-    return [*folder.glob(f".*{suffix}.*.tmp")]
+def clear_files(folder: Path, suffix: str) -> None:
+    """Remove every file with a suffix in a folder, and the folder unless something else is in it.
+
+    What a killed `write_atomic` of such a file left half written goes too.
+    """
+    for one in (*folder.glob(f"*{suffix}"), *folder.glob(f".*{suffix}.*.tmp")):
+        one.unlink(missing_ok=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _beside(path: Path) -> Path:

@@ -23,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ..bundle import from_json, plain, write_atomic
-from ..bundle.disk import cut_short, writing
+from ..bundle.disk import clear_files, writing
 from .arrays import CALLABLES
 from .arrays import plain as dense
 from .given import Given
@@ -95,11 +95,7 @@ class Unfinished:
 
 def clear(folder: str | Path) -> None:
     """Remove every reading in a folder, and the folder unless something else is in it."""
-    folder = Path(folder)
-    for one in (*folder.glob(f"*{SUFFIX}"), *cut_short(folder, SUFFIX)):
-        one.unlink(missing_ok=True)
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+    clear_files(Path(folder), SUFFIX)
 
 
 def content_of(found: Given, seed: int) -> str:

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ..bundle import write_atomic
-from ..bundle.disk import cut_short, writing
+from ..bundle.disk import clear_files, writing
 from .scoring import Scored
 
 SUFFIX = ".score"
@@ -53,10 +53,7 @@ class KeptScores:
 
 def clear(folder: Path) -> None:
     """Remove every score in a folder, and the folder unless something else is in it."""
-    for one in (*folder.glob(f"*{SUFFIX}"), *cut_short(folder, SUFFIX)):
-        one.unlink(missing_ok=True)
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+    clear_files(folder, SUFFIX)
 
 
 def _read(path: Path) -> Scored | None:
