@@ -9,6 +9,8 @@ import pytest
 from transfer_cases import net_file, pictures
 
 from codelayer.cli import main
+from codelayer.data.load import Data
+from codelayer.transfer.featurecommand import write_features
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +106,25 @@ def test_a_picture_that_cannot_be_read_is_told(run, place):
     assert keys == [path.as_posix() for path in files]
 
 
+@pytest.mark.parametrize(
+    ("keys", "skipped", "order"),
+    [
+        (["b", "d"], [(1, "too few cells")], ["b", 1, "d"]),
+        ([0, 2], [(1, "too few cells"), (3, "")], [0, 1, 2, 3]),
+        (["a/y.png", "a-1/x.png"], [("a/b.png", "broken")], ["a/b.png", "a/y.png", "a-1/x.png"]),
+    ],
+)
+def test_rows_that_could_not_be_read_stand_where_they_were(tmp_path, monkeypatch, keys, skipped, order):
+    monkeypatch.chdir(tmp_path)
+    read = Data(np.zeros((2, 3)), keys=np.array(keys, object), skipped=skipped)
+    codes = np.arange(4.0).reshape(2, 2)
+    assert write_features("f.npy", codes, read)[0] == f"{len(order)} rows"
+    found = np.load("f.npy")
+    assert [bool(np.isnan(row).all()) for row in found] == [key in [one for one, _ in skipped] for key in order]
+    places = {key: at for at, key in enumerate(order)}
+    np.testing.assert_array_equal(found[[places[key] for key in keys]], codes)
+
+
 def test_pictures_of_unlike_sizes_are_brought_to_the_net_s_own(run, place):
     from PIL import Image
 
@@ -159,6 +180,7 @@ def test_a_range_test_draws_the_loss_with_the_options_of_the_fit(run, place):
         ("features bars.npz --backbone file:net.npz --grid x --out f.npy", "--grid x is not possible"),
         ("features bars.npz --backbone file:net.npz --stages stage9 --out f.npy", "no stage 'stage9'"),
         ("finetune known.npz --backbone file:net.npz --tune nonsense", "tune='nonsense'"),
+        ("finetune iris --backbone file:net.npz --out of_iris", "takes pictures, not"),
         ("finetune known.npz --backbone file:net.npz --rates fast", "--rates fast is not possible"),
     ],
 )

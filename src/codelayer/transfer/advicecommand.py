@@ -30,7 +30,7 @@ def advised(net: Backbone, read: Data, other: Data | None, folder: Path, asked: 
     """
     told = {"command": "transfer advise", **asked, "weights": net.features_hash()}
     with RunFolder(folder, told, _content_of([read] if other is None else [read, other])) as run:
-        if run.done:
+        if run.done and (folder / "advice.json").is_file():
             first = json.loads((folder / "advice.json").read_text(encoding="utf-8"))["sentences"][0]
             yield first
             yield f"{folder} is complete: there was nothing left to do; see {folder / 'report.html'}"

@@ -40,8 +40,16 @@ def _every_row(codes: np.ndarray, read: Data) -> tuple[list[Any], np.ndarray]:
     if not read.skipped:
         return keys, codes
     lost = [key for key, _ in read.skipped]
-    every = sorted([*keys, *lost], key=lambda key: PurePosixPath(key).parts if isinstance(key, str) else (key,))
-    place = {key: row for row, key in enumerate(every)}
-    found = np.full((len(every), codes.shape[1]), np.nan, np.float32)
-    found[[place[key] for key in keys]] = codes
+    if all(isinstance(key, str) for key in [*keys, *lost]):  # files, in the order of their paths
+        order = sorted([*keys, *lost], key=lambda key: PurePosixPath(str(key)).parts)
+        gone = [order.index(key) for key in lost]
+    else:  # row numbers of the source, whatever the key of the others is
+        gone = [int(key) for key in lost]
+    total = len(keys) + len(lost)
+    rows = np.setdiff1d(np.arange(total), gone)
+    every: list[Any] = [None] * total
+    for row, key in [*zip(rows.tolist(), keys, strict=True), *zip(gone, lost, strict=True)]:
+        every[row] = key
+    found = np.full((total, codes.shape[1]), np.nan, np.float32)
+    found[rows] = codes
     return every, found

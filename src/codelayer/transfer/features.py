@@ -276,16 +276,26 @@ class FeatureExtractor(Coder):
 
 def schema_for(backbone: Backbone, rows: Any) -> Schema:
     """How rows are encoded before the net prepares them: a bundle's own schema, grey levels in [0, 1] for pictures."""
+    check_rows(backbone, rows)
+    if isinstance(backbone.prepare, Rows):
+        return backbone.prepare.schema
+    return Schema.fit(rows, scale="auto" if rows.dtype == np.uint8 else "none")
+
+
+def check_rows(backbone: Backbone, rows: Any) -> None:
+    """Refuse rows of another kind than the net takes.
+
+    errors  DataError
+    """
     if isinstance(backbone.prepare, Rows):
         backbone.prepare.schema.check(rows)
-        return backbone.prepare.schema
+        return
     if not (isinstance(rows, np.ndarray) and rows.ndim in (3, 4) and (rows.ndim == 4 or rows.dtype == np.uint8)):
         shape = getattr(rows, "shape", None)
         raise DataError(
             f"{backbone.name} takes pictures, not {'rows of shape ' + str(shape) if shape else 'a table'}",
             "give an array (n, height, width, channels), uint8 or in [0, 1]",
         )
-    return Schema.fit(rows, scale="auto" if rows.dtype == np.uint8 else "none")
 
 
 def fingerprint_of(rows: Any) -> str:

@@ -36,7 +36,7 @@ from ..learn.paces import SCHEDULES
 from ..learn.run import RunFolder
 from ..learn.settings import seed_of
 from ..nets.backbone import Backbone
-from .features import fingerprint_of
+from .features import check_rows, fingerprint_of
 from .feeding import BLOCK
 from .opening import backbone_from, backbone_parts, open_backbone
 from .parts import Parts
@@ -205,7 +205,9 @@ class _FineTuned(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     def tuning(self, rows: Any, targets: Targets, seed: int) -> Tuning:
         """All that a fit needs, before its first step, from what `checked` gave."""
-        ready: Readied = readied(self._opened(seed), self.get_params(deep=False), rows, targets, seed)
+        net = self._opened(seed)
+        check_rows(net, rows)
+        ready: Readied = readied(net, self.get_params(deep=False), rows, targets, seed)
         tuning = ready.tuning
         self.backbone_, self.settings_ = ready.backbone, ready.settings
         self.probe_strength_, self.start_loss_ = ready.strength, ready.loss
